@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Made by make-wg-handshake.py. */
+#pragma once
+
+static const char wg_static_i[] =
+    "97a62ad21d79c01cceb7767952acec4fec86bfe909b06e5f3f6963365cf91ab8";
+static const char wg_static_r[] =
+    "cc8844298c08e2fb7ba75080b9fad6fbd23d63bf3534c713e87ad87cee8f5b57";
+static const char wg_ephemeral_i[] =
+    "39d633dc9cf015fb99ef4bc11351e02f55f37397c9017f1f7cefe05c08493aeb";
+static const char wg_ephemeral_r[] =
+    "cc7e4412564ba8a761bd32ab4cc6086bac3c2c9e580367e0b0eb32a4316f9154";
+static const char wg_psk[] = "233edfa58c84847712e911572533907dc46771c2af022cea0766b422d44f31e5";
+static const char wg_initiation[] =
+    "0100000001efcdab2f63a2cf597dc51b7cd650eef555939f0c32db6ed0f104679d02006fbad6b377"
+    "20fd5778d5b778287996f98d1b99bb7a4c6eda33fbf6d4cd5c2c71f2f31e0e16d84e86c66ad41869"
+    "9eec4bd95bc9b3644937afe9f0bd933aba35a7db78b87a2af45c40b3bae6d33eb6cf9ececb1b58e1"
+    "b10b253934d2548f2354187400000000000000000000000000000000";
+static const char wg_response[] =
+    "020000000156341201efcdab62185c01c5a018c18258fe188bc2781e6d813e4cb97b62b7ace200a4"
+    "7b4bd7464bceb546a1649350578bffca64cb4d3277756c8db8772c2a04479d8fa5203d4d00000000"
+    "000000000000000000000000";
+static const char wg_keepalive[] =
+    "04000000015634120000000000000000208a4e601ca7d0daf33a60bf0d5cd8e3";
+static const char wg_inner[] = "4500001800010000400100000a0000010a00000270696e67";
+static const char wg_data_i[] =
+    "0400000001563412010000000000000037a8f517665091541f2cbb73ec5f2fa3762327a3d46b05ff"
+    "b6493f29574122384bed428a85285456";
+static const char wg_data_r[] =
+    "0400000001efcdab0000000000000000b954896339dc233c83b0033f9d57d974e3f1c2da859a80e9"
+    "0405864213f5381f3dc3ad2350adc313";
