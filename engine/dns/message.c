@@ -93,6 +93,7 @@ sp_dns_response_parse(struct sp_span msg, struct sp_dns_response *ret)
     if (resp.question && read_question(&r, msg, &resp.name, &resp.qtype, &resp.qclass) < 0)
         return SP_E_MALFORMED;
     resp.id = h.id;
+    resp.opcode = (uint8_t)(h.flags >> OPCODE_POS & 15);
     resp.truncated = h.flags & FLAG_TC;
     resp.rcode = h.flags & 15;
     resp.n_answer = h.count[1];
@@ -259,9 +260,15 @@ sp_dns_truncate(uint8_t *msg, size_t n)
         read_header(&r);
         sp_put_be16(msg + 4, 0);
     }
-    sp_put_be16(msg + 2, (uint16_t)(h.flags | FLAG_TC));
-    memset(msg + 6, 0, 6);
+    sp_dns_mark_truncated(msg);
     return offset(all, &r);
+}
+
+void
+sp_dns_mark_truncated(uint8_t *msg)
+{
+    sp_put_be16(msg + 2, (uint16_t)(sp_get_be16(msg + 2) | FLAG_TC));
+    memset(msg + 6, 0, 6);
 }
 
 void

@@ -62,6 +62,7 @@ SP_MUST_CHECK int sp_dns_query_parse(struct sp_span msg, struct sp_dns_query *re
  * @body: offset of the first record */
 struct sp_dns_response {
     uint16_t id;
+    uint8_t opcode;
     bool truncated;
     uint8_t rcode;
     bool question;
@@ -133,6 +134,8 @@ SP_MUST_CHECK int sp_dns_age(uint8_t *msg, size_t n, uint32_t seconds);
 /** sp_dns_truncate() - apply the UDP rule: above SP_DNS_UDP_MAX set TC, cut after the question and
  * zero the record counts. Returns: the new length (@n when nothing was to do) */
 size_t sp_dns_truncate(uint8_t *msg, size_t n);
+/** sp_dns_mark_truncated() - set TC and zero the record counts of a message cut after its question */
+void sp_dns_mark_truncated(uint8_t *msg);
 /** sp_dns_set_id() - overwrite the id of a message with at least a header */
 void sp_dns_set_id(uint8_t *msg, uint16_t id);
 

@@ -44,8 +44,10 @@ enum sp_dns_result {
     SP_DNS_RESULT_TIMEOUT, /* no answer in time */
 };
 
+struct sp_dns_pending_entry;
+
 /** struct sp_dns_pending - queries by handle and in order of their deadline (the order of arrival).
- * @sent: how far sp_dns_pending_poll_request() has come */
+ * @unsent: the first one that sp_dns_pending_poll_request() has not given out */
 struct sp_dns_pending {
     struct sp_map by_handle;
     struct sp_dns_pending_entry *first;

@@ -67,7 +67,7 @@ void sp_dns_records_init(struct sp_dns_records *records, const struct sp_rng *rn
 void sp_dns_records_done(struct sp_dns_records *records);
 
 /**
- * sp_dns_records_seed() - take over the records of an earlier session; before the first query
+ * sp_dns_records_seed() - take over the records of an earlier session, before any resource is added
  *
  * Addresses outside the proxy ranges, or taken already, are left out. Numbering goes on behind as
  * many addresses as were seeded.

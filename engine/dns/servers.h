@@ -13,15 +13,16 @@ enum sp_dns_upstream_kind {
     SP_DNS_DOH,
 };
 
-/** struct sp_dns_upstream - a server. @ip for DO53 (port 53), @url (owned) for DOH
- * @portal: chosen by the portal, not by the system */
+/** struct sp_dns_upstream - a server. @ip for DO53 (port 53), @url (owned) for DOH */
 struct sp_dns_upstream {
     enum sp_dns_upstream_kind kind;
-    bool portal;
     struct sp_ip ip;
     char *url;
 };
 bool sp_dns_upstream_equal(const struct sp_dns_upstream *a, const struct sp_dns_upstream *b);
+/** sp_dns_upstream_copy() - deep copy; sp_dns_upstream_done() frees the text */
+struct sp_dns_upstream sp_dns_upstream_copy(const struct sp_dns_upstream *from);
+void sp_dns_upstream_done(struct sp_dns_upstream *upstream);
 
 struct sp_dns_mapping {
     struct sp_ip sentinel;
@@ -51,6 +52,10 @@ bool sp_dns_servers_set_portal(struct sp_dns_servers *servers, const struct sp_i
 /** sp_dns_servers_find() - the upstream of a sentinel; NULL if it is not in the mapping */
 const struct sp_dns_upstream *sp_dns_servers_find(const struct sp_dns_servers *servers,
                                                   const struct sp_ip *sentinel);
+/** sp_dns_servers_may_tunnel() - the portal chose it and it speaks Do53, so its queries go through the
+ * tunnel if a resource covers its address (spec tunnel A.6) */
+bool sp_dns_servers_may_tunnel(const struct sp_dns_servers *servers,
+                               const struct sp_dns_upstream *upstream);
 /** sp_dns_is_sentinel() - @ip lies in the ranges that sentinels come from, mapped or not */
 bool sp_dns_is_sentinel(const struct sp_ip *ip);
 /** sp_dns_doh_url_check() - https, a host, no query string, no fragment, no user name.

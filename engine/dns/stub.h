@@ -11,16 +11,30 @@
 
 #define SP_DNS_LOCAL_TTL 1 /* seconds, of answers made here */
 
-/** struct sp_dns_stub - the parts are public: set resources and servers on them directly */
+/** struct sp_dns_stub - the parts may be read and polled directly; resources and servers are set
+ * through the functions below, which also flush the cache.
+ * @cache_after: answers to requests up to this handle are from before the last flush */
 struct sp_dns_stub {
     struct sp_dns_records records;
     struct sp_dns_cache cache;
     struct sp_dns_servers servers;
     struct sp_dns_pending pending;
+    uint64_t cache_after;
 };
 
 void sp_dns_stub_init(struct sp_dns_stub *stub, const struct sp_rng *rng);
 void sp_dns_stub_done(struct sp_dns_stub *stub);
+
+/** sp_dns_stub_flush() - empty the cache, and keep answers still under way out of it */
+void sp_dns_stub_flush(struct sp_dns_stub *stub);
+/** sp_dns_stub_add_resource() - sp_dns_records_add_resource() for a resource of type DNS */
+SP_MUST_CHECK int sp_dns_stub_add_resource(struct sp_dns_stub *stub,
+                                           const struct sp_resource *resource);
+void sp_dns_stub_remove_resource(struct sp_dns_stub *stub, const struct sp_uuid *id);
+/** sp_dns_stub_set_system() - sp_dns_servers_set_system(). Returns: true if the mapping changed */
+bool sp_dns_stub_set_system(struct sp_dns_stub *stub, const struct sp_ip *ips, size_t n);
+/** sp_dns_stub_set_portal() - sp_dns_servers_set_portal(). Returns: true if the mapping changed */
+bool sp_dns_stub_set_portal(struct sp_dns_stub *stub, const struct sp_interface *config);
 
 enum sp_dns_outcome {
     SP_DNS_DROP,    /* not an acceptable query, or a sentinel without server */
