@@ -19,7 +19,7 @@ struct sp_node;
 
 #define SP_NODE_CONNECTIONS_MAX    16384 /* peers at one time; more is SP_E_LIMIT */
 #define SP_NODE_HOST_ADDRESSES_MAX 16    /* local addresses that become candidates */
-#define SP_NODE_CANDIDATE_MAX      256   /* bytes of one signalled candidate incl. NUL */
+#define SP_NODE_CANDIDATE_MAX      320   /* bytes of one signalled candidate incl. NUL */
 #define SP_NODE_HEADROOM           (16 + SP_CHANNEL_HEADER) /* needed by sp_node_send() */
 
 /** Positive outcomes of the calls below. */
@@ -70,7 +70,7 @@ struct sp_node_peer_params {
  * Returns: 0 a new connection was made (an old one with other parameters is gone without event);
  * SP_NODE_REUSED same index and session, local candidates are signalled again, woken from idle;
  * SP_NODE_NO_RELAYS neither relays nor host addresses, nothing changed; SP_E_LIMIT too many
- * connections; SP_E_INVAL local ufrag or key already in use by another peer, or bad key.
+ * connections; SP_E_INVAL bad credentials, or the key belongs to another connected peer.
  */
 SP_MUST_CHECK int sp_node_upsert(struct sp_node *node,
                                  const struct sp_uuid *peer,
@@ -198,7 +198,7 @@ enum sp_node_state {
     SP_NODE_STATE_CONNECTING,
     SP_NODE_STATE_CONNECTED,
     SP_NODE_STATE_IDLE,   /* connected, checks are slow until there is traffic */
-    SP_NODE_STATE_FAILED, /* reported at the next handle_timeout, then gone */
+    SP_NODE_STATE_FAILED, /* on its way out; never seen by the caller */
     _SP_NODE_STATE_MAX
 };
 
