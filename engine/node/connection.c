@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/crypto/secret.h"
+#include "engine/crypto/mem.h"
 #include "engine/node/node-private.h"
 
 /* Handles in log lines: the connection's index, which names nobody. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which connection is a datagram for? Spec connectivity 1.3: relay, then ICE, then WireGuard. The
  * source address never selects the connection. */
+#include "engine/ip/packet.h"
 #include "engine/node/node-private.h"
 #include "engine/stun/stun.h"
 
@@ -191,6 +192,16 @@ handle_answer(const struct input *in, enum sp_wg_kind kind)
     return r < 0 ? r : give_handshake(in, conn);
 }
 
+/* Congestion on the way is news for the inner flow too (RFC 6040). Rare, so parsed only then. */
+static void
+merge_ecn(struct sp_pkt *pkt)
+{
+    struct sp_ip_view view;
+
+    if (pkt->ecn == SP_ECN_CE && sp_packet_parse(sp_pkt_data(pkt), pkt->len, &view) == 0)
+        sp_packet_merge_ecn(sp_pkt_data(pkt), &view, pkt->ecn);
+}
+
 /* Returns: 0, SP_NODE_PACKET or negative; @in->pkt is still ours */
 static int
 handle_data(const struct input *in, struct sp_uuid *ret_peer)
@@ -202,6 +213,7 @@ handle_data(const struct input *in, struct sp_uuid *ret_peer)
         return SP_E_NOTFOUND;
     r = sp_wg_tunnel_open(conn->wg, in->pkt, in->now);
     if (r == SP_WG_PACKET) {
+        merge_ecn(in->pkt);
         conn->rx_bytes += in->pkt->len;
         sp_node_conn_touch(conn, in->now);
         *ret_peer = conn->peer;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/crypto/secret.h"
+#include "engine/crypto/mem.h"
 #include "engine/node/node-private.h"
 
 /* Candidates leave this much of the event queue to what the upper layer must not miss. */

@@ -83,8 +83,8 @@ SP_MUST_CHECK int sp_node_upsert(struct sp_node *node,
  * @pkt:       taken in every case; pkt->ecn is the outer ECN mark
  * @ret_peer:  on SP_NODE_PACKET: who sent it (authenticated)
  * @ret_inner: on SP_NODE_PACKET: the decrypted IP packet, ownership to the caller; its version and
- *             length fields are consistent, nothing else is checked. pkt->ecn still is the outer
- *             mark: the caller merges it inward (spec 1.1: only CE onto ECT(0) or ECT(1)).
+ *             length fields are consistent, nothing else is checked. The outer mark was merged into
+ *             its header (spec 1.1: only CE onto ECT(0) or ECT(1)); pkt->ecn still is the outer one.
  *
  * Returns: 0 consumed; SP_NODE_PACKET; negative: dropped and counted.
  */
