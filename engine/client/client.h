@@ -39,8 +39,8 @@ struct sp_client_resource_view {
     bool enabled; /* false only for the Internet resource while it is switched off */
 };
 
-/** struct sp_dns_mapping - a sentinel and the upstream server behind it */
-struct sp_dns_mapping {
+/** struct sp_client_dns_server - a sentinel and the upstream server behind it */
+struct sp_client_dns_server {
     struct sp_ip sentinel;
     struct sp_ip upstream; /* family 0 when the upstream is DNS over HTTPS */
     char *doh_url;         /* owned, NULL for Do53 */
@@ -52,7 +52,7 @@ struct sp_client_tun_config {
     struct sp_ip ipv6;
     struct sp_cidr *routes; /* sorted, no duplicates */
     size_t n_routes;
-    struct sp_dns_mapping *dns; /* in the order of the upstream servers */
+    struct sp_client_dns_server *dns; /* in the order of the upstream servers */
     size_t n_dns;
     char *search_domain; /* NULL if none */
 };
@@ -114,15 +114,15 @@ void sp_client_handle_portal(struct sp_client *c, struct sp_client_msg *msg, sp_
  * is down candidate changes are held and merged (spec portal-protocol 2.6) */
 void sp_client_handle_portal_state(struct sp_client *c, bool up, sp_time now);
 
-enum sp_dns_result {
-    SP_DNS_RESULT_ANSWER,
-    SP_DNS_RESULT_TIMEOUT, /* no reply to a query that came over UDP (A.6) */
-    SP_DNS_RESULT_FAILED,  /* SERVFAIL */
+enum sp_client_dns_result {
+    SP_CLIENT_DNS_ANSWER,
+    SP_CLIENT_DNS_TIMEOUT, /* no reply to a query that came over UDP (A.6) */
+    SP_CLIENT_DNS_FAILED,  /* SERVFAIL */
 };
 /** sp_client_handle_dns_result() - @message is borrowed; an unknown @id is ignored */
 void sp_client_handle_dns_result(struct sp_client *c,
                                  uint64_t id,
-                                 enum sp_dns_result result,
+                                 enum sp_client_dns_result result,
                                  struct sp_span message,
                                  sp_time now);
 /** sp_client_set_system_resolvers() - the servers in use before we took over DNS (A.5) */
