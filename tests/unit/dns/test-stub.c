@@ -312,6 +312,12 @@ late_answers_do_not_hide_resources(struct fixture *f, gconstpointer data SP_UNUS
     g_assert_cmpint(finish(f, handle, SP_DNS_RESULT_OK, sp_span(answer, n), 1), >, 0);
     ask(f, "a.corp", SP_DNS_TYPE_A, 2);
     g_assert_true(f->v.local);
+    /* a query from after the flush is kept again */
+    ask(f, "pub.example", SP_DNS_TYPE_A, 3);
+    handle = recurse(f, &req, 3);
+    n = upstream_answer(&req, 60, answer, sizeof answer);
+    g_assert_cmpint(finish(f, handle, SP_DNS_RESULT_OK, sp_span(answer, n), 4), >, 0);
+    g_assert_cmpuint(sp_dns_cache_len(&f->stub.cache), ==, 1);
 }
 
 static void
@@ -410,7 +416,7 @@ long_answers_are_cut_for_udp(struct fixture *f, gconstpointer data SP_UNUSED)
         ask(f, "pub.example", SP_DNS_TYPE_A, 1);
         resp = response(f);
         g_assert_cmpint(resp.truncated, ==, !tcp);
-        sp_dns_stub_flush(&f->stub);
+        sp_dns_cache_clear(&f->stub.cache);
     }
 }
 
