@@ -9,7 +9,7 @@
 #include "engine/stun/stun.h"
 
 #define SP_ICE_REQUEST_FRESH SP_SEC(15) /* a request this young keeps a silent pair alive */
-#define SP_ICE_SILENT_ROUNDS 4          /* see sp_ice_nominate() */
+#define SP_ICE_SILENT_ROUNDS 4 /* checks missed before a pair stands back, see nominate.c */
 #define SP_ICE_NO_PAIR       UINT32_C(0)
 #define SP_ICE_NO_SLOT       SIZE_MAX
 
@@ -120,6 +120,8 @@ struct ice_attempt *sp_ice_attempt_at(struct ice_pair *pair, unsigned i);
 /** sp_ice_check_schedule() - recompute the cached deadline of @pair */
 void sp_ice_check_schedule(const struct sp_ice_agent *a, struct ice_pair *pair, sp_time now);
 bool sp_ice_check_failed(const struct sp_ice_agent *a, struct ice_pair *pair, sp_time now);
+/** sp_ice_check_unanswered() - sends since the last answered one */
+unsigned sp_ice_check_unanswered(struct ice_pair *pair);
 void sp_ice_check_trim(const struct sp_ice_agent *a, struct ice_pair *pair);
 /** sp_ice_checks_send_due() - send a request on each pair whose time has come */
 void sp_ice_checks_send_due(struct sp_ice_agent *a, sp_time now);

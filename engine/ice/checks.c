@@ -46,9 +46,8 @@ sp_ice_check_trim(const struct sp_ice_agent *a, struct ice_pair *pair)
     }
 }
 
-/* Unanswered sends since the last answered one. */
-static unsigned
-count_unanswered(struct ice_pair *pair)
+unsigned
+sp_ice_check_unanswered(struct ice_pair *pair)
 {
     unsigned n = 0;
 
@@ -60,7 +59,7 @@ count_unanswered(struct ice_pair *pair)
 void
 sp_ice_check_schedule(const struct sp_ice_agent *a, struct ice_pair *pair, sp_time now)
 {
-    unsigned unanswered = count_unanswered(pair);
+    unsigned unanswered = sp_ice_check_unanswered(pair);
     unsigned k = pair->n_attempts;
     sp_time last, oldest;
 
@@ -83,7 +82,7 @@ sp_ice_check_failed(const struct sp_ice_agent *a, struct ice_pair *pair, sp_time
 {
     sp_time last;
 
-    if (count_unanswered(pair) < a->timing.max_retransmits)
+    if (sp_ice_check_unanswered(pair) < a->timing.max_retransmits)
         return false;
     last = sp_ice_attempt_at(pair, pair->n_attempts - 1)->sent;
     if (sp_time_since(last, now) < sp_ice_timing_delay(&a->timing, a->timing.max_retransmits))

@@ -59,16 +59,24 @@ better(const struct ice_pair *best, const struct ice_pair *pair)
     return !best || pair->priority > best->priority ? pair : best;
 }
 
+/* A pair that misses its checks is not moved to: paths that share a link die together, and trying
+ * each of them in turn would only prolong the outage. */
 static const struct ice_pair *
 best_as_controlling(const struct sp_ice_agent *a)
 {
-    const struct ice_pair *best = NULL;
+    const struct ice_pair *best = NULL, *best_silent = NULL;
 
     for (size_t i = 0; i < a->n_pairs; i++) {
-        if (a->pairs[i].succeeded)
-            best = better(best, &a->pairs[i]);
+        struct ice_pair *pair = &a->pairs[i];
+
+        if (!pair->succeeded)
+            continue;
+        if (pair->id != a->nominated && sp_ice_check_unanswered(pair) >= SP_ICE_SILENT_ROUNDS)
+            best_silent = better(best_silent, pair);
+        else
+            best = better(best, pair);
     }
-    return best;
+    return best ? best : best_silent;
 }
 
 /* A peer that gave up its first choice nominates a lesser pair and is silent on the old one. With
