@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "engine/dns/stub.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "tests/fuzz/fuzz.h"
 
 static void
 fill(void *ctx, void *buf, size_t n)

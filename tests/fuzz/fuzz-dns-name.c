@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "engine/dns/pattern.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "tests/fuzz/fuzz.h"
 
 static void
 check_name(const struct sp_dns_name *name)
