@@ -327,8 +327,8 @@ test_equal_ufrags(void)
         struct sp_node_peer_params pg = world_params(gw, ends[i]), pc = world_params(ends[i], gw);
         struct sp_uuid id_g = world_uuid(gw->id), id_c = world_uuid(ends[i]->id);
 
-        strcpy(pg.local.ufrag, "same");
-        strcpy(pc.remote.ufrag, "same");
+        memcpy(pg.local.ufrag, "same", 5);
+        memcpy(pc.remote.ufrag, "same", 5);
         g_assert_cmpint(sp_node_upsert(gw->node, &id_c, &pg, w->now), ==, 0);
         world_drain(gw);
         g_assert_cmpint(sp_node_upsert(ends[i]->node, &id_g, &pc, w->now), ==, 0);
