@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/portal/json.h"
+
+#include <string.h>
+
+#include "engine/base/uuid.h"
+
+/* json-glib descends by recursion without a limit, so depth is counted before it sees the text.
+ * Its scanner also knows comments and single quotes, in which a bracket or a quote could fool the
+ * count; JSON has neither, so they are refused. */
+static bool
+depth_is_fine(const char *text, size_t n)
+{
+    bool in_string = false;
+    unsigned depth = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        char c = text[i];
+
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '/' || c == '\'' || c == '#'))
+            return false;
+        else if (!in_string && (c == '{' || c == '[') && ++depth > SP_CP_JSON_DEPTH_MAX)
+            return false;
+        else if (!in_string && (c == '}' || c == ']') && depth > 0)
+            depth--;
+    }
+    return true;
+}
+
+JsonNode *
+sp_cp_json_parse(const char *text, size_t n)
+{
+    g_autoptr(JsonParser) parser = NULL;
+
+    if (n > G_MAXSSIZE || !g_utf8_validate_len(text, n, NULL) || !depth_is_fine(text, n))
+        return NULL;
+    parser = json_parser_new_immutable();
+    if (!json_parser_load_from_data(parser, text, (gssize)n, NULL))
+        return NULL;
+    return json_parser_steal_root(parser);
+}
+
+JsonObject *
+sp_cp_json_object(JsonNode *node)
+{
+    return node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+}
+
+JsonObject *
+sp_cp_json_get_object(JsonObject *object, const char *member)
+{
+    return object ? sp_cp_json_object(json_object_get_member(object, member)) : NULL;
+}
+
+JsonArray *
+sp_cp_json_get_array(JsonObject *object, const char *member)
+{
+    JsonNode *node = object ? json_object_get_member(object, member) : NULL;
+
+    return node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+}
+
+const char *
+sp_cp_json_node_text(JsonNode *node)
+{
+    if (!node || !JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_STRING)
+        return NULL;
+    return json_node_get_string(node);
+}
+
+const char *
+sp_cp_json_get_text(JsonObject *object, const char *member)
+{
+    return object ? sp_cp_json_node_text(json_object_get_member(object, member)) : NULL;
+}
+
+bool
+sp_cp_json_get_int(JsonObject *object, const char *member, int64_t *ret_value)
+{
+    JsonNode *node = object ? json_object_get_member(object, member) : NULL;
+
+    if (!node || !JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_INT64)
+        return false;
+    *ret_value = json_node_get_int(node);
+    return true;
+}
+
+char *
+sp_cp_uuid_normalise(const char *text)
+{
+    char out[SP_UUID_STR_MAX];
+    struct sp_uuid id;
+
+    if (!text || sp_uuid_parse(text, &id) < 0)
+        return NULL;
+    return g_strdup(sp_uuid_format(&id, out));
+}
+
+char *
+sp_cp_json_get_uuid(JsonObject *object, const char *member)
+{
+    return sp_cp_uuid_normalise(sp_cp_json_get_text(object, member));
+}
