@@ -38,6 +38,7 @@ drop(struct sp_dns_cache *cache, struct sp_dns_cache_entry *e)
 void
 sp_dns_cache_clear(struct sp_dns_cache *cache)
 {
+    cache->flushes++;
     while (cache->oldest)
         drop(cache, cache->oldest);
 }

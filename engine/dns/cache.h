@@ -13,11 +13,13 @@
 
 struct sp_dns_cache_entry;
 
-/** struct sp_dns_cache - entries by (name, type) and in order of insertion */
+/** struct sp_dns_cache - entries by (name, type) and in order of insertion.
+ * @flushes: calls of sp_dns_cache_clear() */
 struct sp_dns_cache {
     struct sp_map by_key;
     struct sp_dns_cache_entry *oldest;
     struct sp_dns_cache_entry *newest;
+    uint64_t flushes;
     uint64_t hits;
     uint64_t misses;
 };

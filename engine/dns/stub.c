@@ -26,10 +26,14 @@ sp_dns_stub_done(struct sp_dns_stub *stub)
     sp_dns_pending_done(&stub->pending);
 }
 
-void
-sp_dns_stub_flush(struct sp_dns_stub *stub)
+/* Answers still under way at a flush must stay out of the cache: it is asked first, so a late one
+ * would hide a resource that was added meanwhile. Called before each new handle and each result. */
+static void
+note_flush(struct sp_dns_stub *stub)
 {
-    sp_dns_cache_clear(&stub->cache);
+    if (stub->flushes == stub->cache.flushes)
+        return;
+    stub->flushes = stub->cache.flushes;
     stub->cache_after = stub->pending.last_handle;
 }
 
@@ -37,7 +41,7 @@ int
 sp_dns_stub_add_resource(struct sp_dns_stub *stub, const struct sp_resource *resource)
 {
     sp_assert(resource->type == SP_RESOURCE_DNS);
-    sp_dns_stub_flush(stub);
+    sp_dns_cache_clear(&stub->cache);
     return sp_dns_records_add_resource(&stub->records,
                                        &resource->id,
                                        resource->address,
@@ -47,7 +51,7 @@ sp_dns_stub_add_resource(struct sp_dns_stub *stub, const struct sp_resource *res
 void
 sp_dns_stub_remove_resource(struct sp_dns_stub *stub, const struct sp_uuid *id)
 {
-    sp_dns_stub_flush(stub);
+    sp_dns_cache_clear(&stub->cache);
     sp_dns_records_remove_resource(&stub->records, id);
 }
 
@@ -57,7 +61,7 @@ sp_dns_stub_set_system(struct sp_dns_stub *stub, const struct sp_ip *ips, size_t
     bool changed = sp_dns_servers_set_system(&stub->servers, ips, n);
 
     if (changed)
-        sp_dns_stub_flush(stub);
+        sp_dns_cache_clear(&stub->cache);
     return changed;
 }
 
@@ -67,7 +71,7 @@ sp_dns_stub_set_portal(struct sp_dns_stub *stub, const struct sp_interface *conf
     bool changed = sp_dns_servers_set_portal(&stub->servers, config);
 
     if (changed)
-        sp_dns_stub_flush(stub);
+        sp_dns_cache_clear(&stub->cache);
     return changed;
 }
 
@@ -214,6 +218,7 @@ sp_dns_stub_recurse(struct sp_dns_stub *stub,
                     sp_time now)
 {
     sp_assert(verdict->outcome == SP_DNS_RECURSE);
+    note_flush(stub);
     return sp_dns_pending_add(&stub->pending, client, &verdict->query, msg, verdict->upstream, now);
 }
 
@@ -229,6 +234,7 @@ sp_dns_stub_finish(struct sp_dns_stub *stub,
 {
     int n = sp_dns_pending_finish(&stub->pending, handle, result, msg, buf, cap, ret_client);
 
+    note_flush(stub);
     /* NOERROR says that the answer was accepted: a refused one has become SERVFAIL. */
     if (n > 0 && handle > stub->cache_after && result == SP_DNS_RESULT_OK
         && (buf[3] & 15) == SP_DNS_RCODE_NOERROR)

@@ -11,22 +11,21 @@
 
 #define SP_DNS_LOCAL_TTL 1 /* seconds, of answers made here */
 
-/** struct sp_dns_stub - the parts may be read and polled directly; resources and servers are set
- * through the functions below, which also flush the cache.
- * @cache_after: answers to requests up to this handle are from before the last flush */
+/** struct sp_dns_stub - the parts may be used directly; whoever sets resources or servers on them
+ * also clears the cache, as the functions below do.
+ * @cache_after: answers to requests up to this handle are from before flush number @flushes */
 struct sp_dns_stub {
     struct sp_dns_records records;
     struct sp_dns_cache cache;
     struct sp_dns_servers servers;
     struct sp_dns_pending pending;
     uint64_t cache_after;
+    uint64_t flushes;
 };
 
 void sp_dns_stub_init(struct sp_dns_stub *stub, const struct sp_rng *rng);
 void sp_dns_stub_done(struct sp_dns_stub *stub);
 
-/** sp_dns_stub_flush() - empty the cache, and keep answers still under way out of it */
-void sp_dns_stub_flush(struct sp_dns_stub *stub);
 /** sp_dns_stub_add_resource() - sp_dns_records_add_resource() for a resource of type DNS */
 SP_MUST_CHECK int sp_dns_stub_add_resource(struct sp_dns_stub *stub,
                                            const struct sp_resource *resource);

@@ -173,6 +173,12 @@ test_net_add_nat(struct test_net *net, enum test_net_nat kind, const char *outsi
 }
 
 void
+test_net_nat_set_port(struct test_net *net, int nat, uint16_t port)
+{
+    nat_at(net, nat)->next_port = port;
+}
+
+void
 test_net_nat_reboot(struct test_net *net, int nat)
 {
     g_ptr_array_set_size(nat_at(net, nat)->mappings, 0);

@@ -56,6 +56,8 @@ void test_net_add_address(struct test_net *net, int host, const char *ip, int na
 void test_net_clear_addresses(struct test_net *net, int host);
 /** test_net_add_nat() - a box with one outside address. Returns: handle >= 0 */
 int test_net_add_nat(struct test_net *net, enum test_net_nat kind, const char *outside_ip);
+/** test_net_nat_set_port() - the outside port of the next new mapping; later ones count up */
+void test_net_nat_set_port(struct test_net *net, int nat, uint16_t port);
 /** test_net_nat_reboot() - forget all mappings */
 void test_net_nat_reboot(struct test_net *net, int nat);
 void test_net_set_link(struct test_net *net, int host, struct test_net_link link);
