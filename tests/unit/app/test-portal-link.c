@@ -12,6 +12,7 @@
 #include "app/portal-link/dial.h"
 #include "app/portal-link/link.h"
 #include "engine/base/err.h"
+#include "tests/unit/app/tls-pem.h"
 
 #define WATCHDOG_MS 10000
 #define INIT                                                                     \
@@ -32,7 +33,7 @@ struct portal {
     guint refuse_status;
     unsigned refuse_count; /* how many requests to refuse */
     const char *refuse_type, *refuse_body, *retry_after;
-    bool mute_join, mute_heartbeats;
+    bool mute_join, mute_heartbeats, tls;
     const char *join_error;
 };
 
@@ -176,6 +177,17 @@ portal_request_cb(SP_UNUSED SoupServer *server,
                                          strlen(p->refuse_body));
 }
 
+static GTlsCertificate *
+test_certificate(void)
+{
+    g_autoptr(GError) error = NULL;
+    GTlsCertificate *certificate =
+        g_tls_certificate_new_from_pem(test_tls_pem, sizeof test_tls_pem - 1, &error);
+
+    g_assert_no_error(error);
+    return certificate;
+}
+
 static void
 portal_init(struct portal *p, const char *path)
 {
@@ -185,9 +197,17 @@ portal_init(struct portal *p, const char *path)
     p->sockets = g_ptr_array_new_with_free_func(g_object_unref);
     p->frames = g_ptr_array_new_with_free_func(g_free);
     p->server = soup_server_new(NULL, NULL);
+    if (p->tls) {
+        g_autoptr(GTlsCertificate) certificate = test_certificate();
+
+        soup_server_set_tls_certificate(p->server, certificate);
+    }
     soup_server_add_early_handler(p->server, path, portal_request_cb, p, NULL);
     soup_server_add_websocket_handler(p->server, path, NULL, NULL, portal_socket_cb, p, NULL);
-    soup_server_listen_local(p->server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
+    soup_server_listen_local(p->server,
+                             0,
+                             SOUP_SERVER_LISTEN_IPV4_ONLY | (p->tls ? SOUP_SERVER_LISTEN_HTTPS : 0),
+                             &error);
     g_assert_no_error(error);
     uris = soup_server_get_uris(p->server);
     p->port = (guint)g_uri_get_port(uris->data);
@@ -809,6 +829,86 @@ hosts_file_comes_first(void)
     unlink(path);
 }
 
+/* The leak checker of gcc 12 crashes in threads that have used a TLS library loaded at run time. */
+static bool
+leak_checker_would_crash(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    const char *options = g_getenv("ASAN_OPTIONS");
+
+    return options == NULL || strstr(options, "detect_leaks=0") == NULL;
+#else
+    return false;
+#endif
+}
+
+/* Dialled under @name with the test certificate as only root, and by way of a hosts file. */
+static void
+dial_tls(struct fixture *f, const char *name, bool trusted)
+{
+    struct sp_ip server = sp_ip4(127, 0, 0, 1);
+    g_autoptr(GTlsDatabase) roots = NULL;
+    g_autofree char *url = NULL, *hosts = NULL, *pem = NULL;
+    struct sp_portal_link_config c;
+    uint8_t key[SP_KEY_LEN] = { 0 };
+
+    close(g_file_open_tmp("hosts-XXXXXX", &hosts, NULL));
+    close(g_file_open_tmp("roots-XXXXXX", &pem, NULL));
+    g_assert_true(g_file_set_contents(hosts, "127.0.0.1 portal.test wrong.test\n", -1, NULL));
+    g_assert_true(g_file_set_contents(pem, test_tls_pem, -1, NULL));
+    roots = g_tls_file_database_new(pem, NULL);
+    f->portal.tls = true;
+    setup_role(f, SP_PORTAL_CLIENT);
+    g_free(default_config(f, SP_PORTAL_CLIENT, &c));
+    url = g_strdup_printf("wss://%s:%u/", name, f->portal.port);
+    c.api_url = url;
+    c.tuning.hosts_path = hosts;
+    c.tls_database = trusted ? roots : NULL;
+    f->link = sp_portal_link_new(&c, &ops, &f->seen, NULL);
+    sp_portal_link_set_public_key(f->link, key);
+    sp_portal_link_set_resolvers(f->link, &server, 1);
+    sp_portal_link_start(f->link);
+    AWAIT(f->seen.client_msgs == 1 || f->seen.hiccups == 1);
+    unlink(hosts);
+    unlink(pem);
+}
+
+static void
+tls_is_verified(void)
+{
+    static const struct {
+        const char *name;
+        bool trusted, connects;
+    } cases[] = {
+        { "portal.test", true, true },
+        { "portal.test", false, false },
+        { "wrong.test", true, false },
+    };
+
+    if (leak_checker_would_crash()) {
+        g_test_skip("needs ASAN_OPTIONS=detect_leaks=0");
+        return;
+    }
+    if (!g_tls_backend_supports_tls(g_tls_backend_get_default())) {
+        g_test_skip("no TLS backend");
+        return;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        struct fixture f = { 0 };
+
+        g_test_message("case %zu", i);
+        dial_tls(&f, cases[i].name, cases[i].trusted);
+        g_assert_cmpuint(f.seen.connected, ==, cases[i].connects ? 1 : 0);
+        if (cases[i].connects) {
+            soup_websocket_connection_close(last_socket(&f.portal), 1001, NULL);
+            AWAIT(f.seen.hiccups == 1);
+        } else {
+            g_assert_cmpuint(f.portal.requests, ==, 0);
+        }
+        teardown(&f);
+    }
+}
+
 /* ---- HTTP details ------------------------------------------------------------------------------ */
 
 static void
@@ -894,6 +994,7 @@ main(int argc, char **argv)
     g_test_add_func("/portal-link/mark", mark_must_be_set);
     g_test_add_func("/portal-link/configuration", configuration_is_checked);
     g_test_add_func("/portal-link/own-servers", own_servers_are_asked);
+    g_test_add_func("/portal-link/tls", tls_is_verified);
     g_test_add_func("/portal-link/hosts-file", hosts_file_comes_first);
     g_test_add_func("/portal-link/accept-key", accept_key);
     g_test_add_func("/portal-link/retry-after-forms", retry_after_forms);
