@@ -79,22 +79,30 @@ best_as_controlling(const struct sp_ice_agent *a)
     return best ? best : best_silent;
 }
 
+/* The peer nominated others for several whole rounds and this one not at all. */
+static bool
+is_silent(const struct sp_ice_agent *a, const struct ice_pair *pair)
+{
+    size_t others = count_peer_nominated(a);
+
+    others -= others > 0;
+    return others && pair->silent >= SP_ICE_SILENT_ROUNDS * others;
+}
+
 /* A peer that gave up its first choice nominates a lesser pair and is silent on the old one. With
  * the patient server timing we would keep sending into the dead path for ten minutes; so a pair
  * that missed several whole rounds of nominating requests stands back until the peer uses it. */
 static const struct ice_pair *
 best_as_controlled(const struct sp_ice_agent *a)
 {
-    size_t others = count_peer_nominated(a);
     const struct ice_pair *best = NULL, *best_silent = NULL;
 
-    others -= others > 0;
     for (size_t i = 0; i < a->n_pairs; i++) {
         const struct ice_pair *pair = &a->pairs[i];
 
         if (!pair->peer_nominated)
             continue;
-        if (others && pair->silent >= SP_ICE_SILENT_ROUNDS * others)
+        if (is_silent(a, pair))
             best_silent = better(best_silent, pair);
         else
             best = better(best, pair);
@@ -124,8 +132,10 @@ choose_pair(struct sp_ice_agent *a)
     const struct ice_pair *current = sp_ice_pair_by_id(a, a->nominated);
     bool wanted = best && best != current;
 
-    /* Equal priorities must not flap. */
-    if (wanted && current && best->priority == current->priority)
+    /* Equal priorities must not flap; but a peer behind a NAT that gave it another port comes back
+     * with equal priority and leaves the old pair silent. */
+    if (wanted && current && best->priority == current->priority
+        && (a->controlling || !is_silent(a, current)))
         wanted = false;
     /* A role switch can leave a controlling agent with a pair that never answered it. */
     if (wanted && current && a->controlling && current->succeeded

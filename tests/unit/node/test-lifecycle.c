@@ -625,6 +625,39 @@ test_roam(void)
     world_free(p.w);
 }
 
+/* The client's NAT gives it another port: to the server that is a new address of equal rank. */
+static void
+test_nat_remaps(void)
+{
+    for (int idle = 0; idle < 2; idle++) {
+        struct world *w = world_new(12);
+        int nat = test_net_add_nat(w->net, TEST_NET_NAT_CONE, "192.0.2.1");
+        struct pair p = { .w = w };
+        guint before;
+        uint16_t port;
+
+        p.a = world_add(w, false, "10.0.0.2", nat);
+        p.b = world_add(w, true, "198.51.100.1", -1);
+        world_connect(p.a, p.b);
+        world_until_established(p.a, p.b, SP_SEC(5));
+        world_run(w, SP_SEC(idle ? 60 : 5));
+        port = end_info(p.b, p.a).remote.port;
+        test_net_nat_reboot(w->net, nat);
+        if (idle)
+            world_run(w, SP_SEC(130));
+        before = p.a->received->len;
+        for (int i = 0; i < 30; i++) {
+            g_assert_cmpint(end_send(p.a, p.b, 100, 0), ==, 0);
+            g_assert_cmpint(end_send(p.b, p.a, 100, 0), ==, 0);
+            world_run(w, SP_SEC(1));
+        }
+        g_assert_cmpuint(end_info(p.b, p.a).remote.port, !=, port);
+        g_assert_cmpuint(p.a->received->len, >=, before + (idle ? 30 : 20));
+        g_assert_cmpint(p.a->failed[SERVER] + p.b->failed[CLIENT], ==, 0);
+        world_free(w);
+    }
+}
+
 /* ---- end ------------------------------------------------------------------------------------- */
 
 static struct sp_pkt *
@@ -798,6 +831,7 @@ static const struct {
     { "/node/candidates/signalled-order", test_signalled_order },
     { "/node/candidates/host-address-changes", test_host_address_changes },
     { "/node/candidates/roam", test_roam },
+    { "/node/candidates/nat-remaps", test_nat_remaps },
     { "/node/end/close", test_close },
     { "/node/end/lost-goodbye", test_lost_goodbye },
     { "/node/end/close-while-connecting", test_close_while_connecting },
