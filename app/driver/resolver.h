@@ -15,8 +15,10 @@
 struct sp_resolver;
 
 /** sp_resolver_cb - called exactly once per accepted name, never from within the call. A family
- * that failed or timed out has no addresses; IPv4 comes first. @addrs is borrowed */
-typedef void (*sp_resolver_cb)(void *ctx, uint64_t id, const struct sp_ip *addrs, size_t n);
+ * that failed or timed out has no addresses; IPv4 comes first. @addrs is borrowed.
+ * @failed: neither family gave an answer; "no such name" is an answer */
+typedef void (
+    *sp_resolver_cb)(void *ctx, uint64_t id, bool failed, const struct sp_ip *addrs, size_t n);
 
 /** sp_resolver_new() - works on the thread-default main context of the call */
 struct sp_resolver *sp_resolver_new(sp_resolver_cb cb, void *ctx);

@@ -17,11 +17,13 @@ enum sp_dns_method {
 };
 
 /** struct sp_dns_control_options - @path, @backup: NULL for /etc/resolv.conf and
- * /etc/resolv.conf.before-sallyport */
+ * /etc/resolv.conf.before-sallyport. @path may be a symbolic link only into @nm_dir (NULL for
+ * /run/NetworkManager) */
 struct sp_dns_control_options {
     enum sp_dns_method method;
     const char *path;
     const char *backup;
+    const char *nm_dir;
 };
 
 struct sp_dns_control;
