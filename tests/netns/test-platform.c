@@ -10,10 +10,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "app/driver/dns-upstream.h"
 #include "app/driver/loop.h"
+#include "app/driver/resolver.h"
 #include "app/platform/clock.h"
 #include "app/platform/error.h"
+#include "app/platform/nat.h"
 #include "app/platform/net.h"
+#include "app/platform/offload.h"
+#include "engine/base/wr.h"
 #include "tests/netns/relay-engine.h"
 
 #define NS_A "spplat-a"
@@ -637,6 +642,211 @@ test_loop_fatal(void)
     side_stop(&a);
 }
 
+/* The gateway's table comes whole, replaces what a crash left, and goes without a trace. */
+static void
+test_nat(void)
+{
+    g_autoptr(GError) error = NULL;
+    struct sp_nat *nat;
+    char *out;
+
+    enter(NS_A);
+    g_free(run("sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=1"));
+    g_free(run("nft add table inet sallyport_spplat0"));
+    g_free(run("nft add chain inet sallyport_spplat0 stale"));
+    nat = sp_nat_new("spplat0", NULL, &error);
+    g_assert_no_error(error);
+    out = run("nft list ruleset");
+    assert_has(out, "stale", false);
+    assert_has(out, "oifname != \"spplat0\" ip saddr 100.64.0.0/11 masquerade", true);
+    assert_has(out, "oifname != \"spplat0\" ip6 saddr fd00:2021:1111::/107 masquerade", true);
+    assert_has(out, "iifname \"spplat0\" accept", true);
+    g_free(out);
+    out = run("sysctl -n net.ipv4.ip_forward");
+    g_assert_cmpstr(out, ==, "1\n");
+    g_free(out);
+    sp_nat_free(nat);
+    out = run("nft list ruleset");
+    g_assert_cmpstr(out, ==, "");
+    g_free(out);
+    out = run("sysctl -n net.ipv4.ip_forward net.ipv6.conf.all.forwarding");
+    g_assert_cmpstr(out, ==, "0\n1\n");
+    g_free(out);
+    g_free(run("sysctl -qw net.ipv6.conf.all.forwarding=0"));
+    g_assert_null(sp_nat_new("a\" drop", NULL, &error));
+    g_assert_error(error, SP_PLATFORM_ERROR, SP_PLATFORM_ERROR_INVALID);
+}
+
+/* A client's packet leaves the gateway with the gateway's address. */
+static void
+test_nat_masquerades(void)
+{
+    static const uint8_t src[4] = { 100, 64, 0, 7 }, dst[4] = { 192, 0, 2, 2 };
+    static const char *const routes[] = { "100.64.0.0/11", "fd00:2021:1111::/107" };
+    struct sp_udp_options options = { .mark = SP_DEFAULT_MARK };
+    struct sp_pkt_queue batch = { .max = 1 };
+    struct sp_udp_datagram in[1];
+    struct sp_udp *b = NULL;
+    struct sp_pkt_pool pool;
+    struct sp_nat *nat;
+    struct sp_tun *tun;
+    struct sp_net *net;
+    struct sp_pkt *pkt;
+    uint8_t *p;
+    int n = 0;
+
+    sp_pkt_pool_init(&pool, 8);
+    enter(NS_B);
+    g_assert_cmpint(sp_udp_new(4, &options, NULL, &b, NULL), ==, 0);
+    enter(NS_A);
+    tun = new_tun("spplat0");
+    net = new_net();
+    apply(net, "100.64.0.1", "fd00:2021:1111::1", routes, 2);
+    nat = sp_nat_new("spplat0", NULL, NULL);
+    g_assert_nonnull(nat);
+    pkt = sp_pkt_alloc(&pool);
+    pkt->len = 30;
+    p = sp_pkt_data(pkt);
+    memset(p, 0, 30);
+    p[0] = 0x45;
+    p[3] = 30;
+    p[8] = 64;
+    p[9] = 17;
+    memcpy(p + 12, src, 4);
+    memcpy(p + 16, dst, 4);
+    sp_put_be16(p + 10, (uint16_t)~sp_csum_fold(sp_csum_add(0, p, 20)));
+    sp_put_be16(p + 20, 4000);
+    sp_put_be16(p + 22, sp_udp_port(b));
+    p[25] = 10;
+    memcpy(p + 28, "ok", 2);
+    g_assert_cmpint(sp_pkt_queue_push(&batch, pkt), ==, 0);
+    sp_tun_write_batch(tun, &batch);
+    for (int i = 0; i < 200 && n == 0; i++) {
+        n = sp_udp_recv_batch(b, &pool, in, 1);
+        if (n == 0)
+            g_usleep(1000);
+    }
+    g_assert_cmpint(n, ==, 1);
+    g_assert_cmpuint(in[0].meta.from.ip.b[0], ==, 192);
+    g_assert_cmpuint(in[0].meta.from.ip.b[3], ==, 1);
+    sp_pkt_free(in[0].pkt);
+    sp_nat_free(nat);
+    sp_net_config_cleanup(net);
+    sp_net_free(net);
+    sp_tun_free(tun);
+    sp_udp_free(b);
+    sp_pkt_pool_done(&pool);
+}
+
+struct answers {
+    unsigned n;
+    uint64_t id;
+    int code;
+    bool failed;
+    uint8_t reply[64];
+    size_t len;
+    struct sp_ip addrs[8];
+    size_t n_addrs;
+};
+
+static void
+on_reply(void *ctx, uint64_t id, int code, struct sp_span reply)
+{
+    struct answers *a = ctx;
+
+    a->n++;
+    a->id = id;
+    a->code = code;
+    a->len = MIN(reply.n, sizeof a->reply);
+    if (a->len)
+        memcpy(a->reply, reply.p, a->len);
+}
+
+static void
+wait_answers(struct answers *a, unsigned want)
+{
+    for (int i = 0; i < 300 && a->n < want; i++)
+        iterate(10);
+    g_assert_cmpuint(a->n, ==, want);
+}
+
+static void
+test_dns_upstream(void)
+{
+    static const uint8_t query[12] = { 0x12, 0x34 }, other[12] = { 0x43, 0x21 };
+    struct sp_endpoint server = { .ip = { .family = 4, .b = { 127, 0, 0, 1 } } };
+    g_autoptr(GSocketAddress) any = NULL, from = NULL;
+    g_autoptr(GSocket) listener = NULL;
+    struct sp_dns_upstream *up;
+    struct answers a = { 0 };
+    char buf[64];
+
+    enter(NS_A);
+    any = sp_socket_address(&server);
+    listener = sp_socket_new_udp(4, 0, NULL);
+    g_assert_true(g_socket_bind(listener, any, FALSE, NULL));
+    g_clear_object(&any);
+    any = g_socket_get_local_address(listener, NULL);
+    g_assert_true(sp_socket_address_parse(any, &server));
+    up = sp_dns_upstream_new(SP_DEFAULT_MARK, on_reply, &a);
+    g_assert_cmpint(sp_dns_upstream_query(up, 7, &server, sp_span(query, 12)), ==, 0);
+    g_assert_cmpuint(sp_dns_upstream_in_flight(up), ==, 1);
+    iterate(20);
+    g_assert_cmpint(g_socket_receive_from(listener, &from, buf, sizeof buf, NULL, NULL), ==, 12);
+    /* an answer to another question is not the end */
+    g_assert_cmpint(g_socket_send_to(listener, from, (const char *)other, 12, NULL, NULL), ==, 12);
+    iterate(20);
+    g_assert_cmpuint(a.n, ==, 0);
+    g_assert_cmpint(g_socket_send_to(listener, from, (const char *)query, 12, NULL, NULL), ==, 12);
+    wait_answers(&a, 1);
+    g_assert_cmpuint(a.id, ==, 7);
+    g_assert_cmpint(a.code, ==, 0);
+    g_assert_cmpmem(a.reply, (int)a.len, query, 12);
+    /* nobody listens */
+    g_socket_close(listener, NULL);
+    g_assert_cmpint(sp_dns_upstream_query(up, 8, &server, sp_span(query, 12)), ==, 0);
+    wait_answers(&a, 2);
+    g_assert_cmpint(a.code, <, 0);
+    g_assert_cmpuint(sp_dns_upstream_in_flight(up), ==, 0);
+    sp_dns_upstream_free(up);
+}
+
+static void
+on_resolved(void *ctx, uint64_t id, bool failed, const struct sp_ip *addrs, size_t n)
+{
+    struct answers *a = ctx;
+
+    a->n++;
+    a->id = id;
+    a->failed = failed;
+    a->n_addrs = MIN(n, G_N_ELEMENTS(a->addrs));
+    if (a->n_addrs)
+        memcpy(a->addrs, addrs, a->n_addrs * sizeof *addrs);
+}
+
+static void
+test_resolver(void)
+{
+    struct sp_resolver *resolver;
+    struct answers a = { 0 };
+
+    enter(NS_A);
+    resolver = sp_resolver_new(on_resolved, &a);
+    g_assert_cmpint(sp_resolver_resolve(resolver, 3, "localhost"), ==, 0);
+    wait_answers(&a, 1);
+    g_assert_cmpuint(a.id, ==, 3);
+    g_assert_false(a.failed);
+    g_assert_cmpuint(a.n_addrs, >=, 1);
+    g_assert_cmpuint(a.addrs[0].b[0], ==, 127);
+    g_assert_cmpint(sp_resolver_resolve(resolver, 4, ""), <, 0);
+    /* freed with look-ups under way: no call afterwards */
+    for (uint64_t i = 0; i < 100; i++)
+        g_assert_cmpint(sp_resolver_resolve(resolver, i, "localhost"), ==, 0);
+    sp_resolver_free(resolver);
+    iterate(50);
+    g_assert_cmpuint(a.n, ==, 1);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -662,6 +872,10 @@ main(int argc, char **argv)
     g_test_add_func("/netns/platform/udp/batches", test_udp_batches);
     g_test_add_func("/netns/platform/loop/relay", test_loop_relay);
     g_test_add_func("/netns/platform/loop/fatal", test_loop_fatal);
+    g_test_add_func("/netns/platform/nat/table", test_nat);
+    g_test_add_func("/netns/platform/nat/masquerades", test_nat_masquerades);
+    g_test_add_func("/netns/driver/dns-upstream", test_dns_upstream);
+    g_test_add_func("/netns/driver/resolver", test_resolver);
     r = g_test_run();
     namespaces_gone();
     return r;
