@@ -179,9 +179,9 @@ post_resolved(struct sp_gw_driver *d, uint64_t id, bool failed, const struct sp_
 }
 
 static void
-resolved(void *ctx, uint64_t id, const struct sp_ip *addrs, size_t n)
+resolved(void *ctx, uint64_t id, bool failed, const struct sp_ip *addrs, size_t n)
 {
-    post_resolved(ctx, id, false, addrs, n);
+    post_resolved(ctx, id, failed, addrs, n);
 }
 
 static void

@@ -72,6 +72,3 @@ SP_MUST_CHECK int sp_net_watch(struct sp_net *net,
                                GError **error);
 /** sp_net_config_cleanup() - delete our rules and the contents of our tables */
 void sp_net_config_cleanup(struct sp_net *net);
-/** sp_net_host_addresses() - addresses of all interfaces that are up, without loopback, link-local
- * ones and those of interface @except (may be NULL). Returns: how many, at most @cap */
-size_t sp_net_host_addresses(const char *except, struct sp_ip *out, size_t cap);

@@ -3,9 +3,6 @@
 
 #include <errno.h>
 #include <glib-unix.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -440,34 +437,4 @@ sp_net_watch(struct sp_net *net, void (*changed)(void *ctx), void *ctx, GError *
     g_source_set_callback(net->watch_source, G_SOURCE_FUNC(on_netlink), net, NULL);
     g_source_attach(net->watch_source, net->context);
     return sp_net_sync_links(net);
-}
-
-size_t
-sp_net_host_addresses(const char *except, struct sp_ip *out, size_t cap)
-{
-    struct ifaddrs *list = NULL;
-    size_t n = 0;
-
-    if (getifaddrs(&list) < 0)
-        return 0;
-    for (const struct ifaddrs *i = list; i && n < cap; i = i->ifa_next) {
-        struct sp_ip ip = { 0 };
-
-        if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || (except && !strcmp(i->ifa_name, except)))
-            continue;
-        if (i->ifa_addr->sa_family == AF_INET)
-            ip = sp_ip_from_bytes(
-                4,
-                (const uint8_t *)&((const struct sockaddr_in *)(const void *)i->ifa_addr)
-                    ->sin_addr);
-        else if (i->ifa_addr->sa_family == AF_INET6)
-            ip = sp_ip_from_bytes(
-                6,
-                (const uint8_t *)&((const struct sockaddr_in6 *)(const void *)i->ifa_addr)
-                    ->sin6_addr);
-        if (ip.family && !sp_ip_is_loopback(&ip) && !sp_ip_is_link_local(&ip))
-            out[n++] = ip;
-    }
-    freeifaddrs(list);
-    return n;
 }
