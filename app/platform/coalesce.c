@@ -128,7 +128,7 @@ static bool
 csum_ok(const struct view *v)
 {
     size_t n = (size_t)v->len - v->ip_len;
-    uint64_t sum = sp_csum_pseudo(v->p, v->proto, n);
+    uint64_t sum = sp_offload_pseudo(v->p, v->proto, n);
 
     return sp_csum_fold(sp_csum_add(sum, v->p + v->ip_len, n)) == 0xffff;
 }
@@ -305,7 +305,7 @@ finish_item(struct sp_coalesce_item *item)
     } else {
         sp_put_be16(l4 + 4, (uint16_t)l4_len);
     }
-    sp_put_be16(l4 + field, sp_csum_fold(sp_csum_pseudo(q, item->proto, l4_len)));
+    sp_put_be16(l4 + field, sp_csum_fold(sp_offload_pseudo(q, item->proto, l4_len)));
     item->hdr.hdr_len = item->hdr_len;
     item->hdr.gso_size = item->segment;
     item->hdr.csum_start = item->ip_len;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "engine/base/pkt.h"
+#include "engine/ip/checksum.h"
 
 #define SP_VNET_HEADER      10 /* bytes in front of every TUN read and write */
 #define SP_VNET_NEEDS_CSUM  0x01
@@ -29,12 +30,8 @@ struct sp_vnet_hdr {
     uint16_t csum_offset;
 };
 
-/** sp_csum_add() - one's complement sum of @n bytes onto @sum, not folded */
-uint64_t sp_csum_add(uint64_t sum, const uint8_t *p, size_t n);
-/** sp_csum_fold() - to 16 bit, not complemented */
-uint16_t sp_csum_fold(uint64_t sum);
-/** sp_csum_pseudo() - pseudo-header sum of the IP packet at @ip for @l4_len bytes of @proto */
-uint64_t sp_csum_pseudo(const uint8_t *ip, uint8_t proto, size_t l4_len);
+/** sp_offload_pseudo() - pseudo-header sum of the IP packet at @ip for @l4_len bytes of @proto */
+uint64_t sp_offload_pseudo(const uint8_t *ip, uint8_t proto, size_t l4_len);
 
 /** sp_split() - cut one TUN read (@hdr removed, IP packet at @p, modified in place) into packets of
  * at most SP_MTU bytes with complete checksums, appended to @out.

@@ -133,7 +133,7 @@ fix_l4(const struct super *s, uint8_t *q, size_t n, uint32_t offset, bool last)
         sp_put_be16(l4 + 4, (uint16_t)len);
     }
     sp_put_be16(l4 + field, 0);
-    sum = (uint16_t)~sp_csum_fold(sp_csum_add(sp_csum_pseudo(q, s->proto, len), l4, len));
+    sum = (uint16_t)~sp_csum_fold(sp_csum_add(sp_offload_pseudo(q, s->proto, len), l4, len));
     if (sum == 0 && s->proto == PROTO_UDP)
         sum = 0xffff;
     sp_put_be16(l4 + field, sum);

@@ -31,7 +31,7 @@ ROOMS["engine/client"] = BELOW_ROOTS - {"engine/portal"}
 ROOMS["engine/gateway"] = BELOW_ROOTS - {"engine/portal"}
 ROOMS.update({
     "app/common": {"engine/base"},
-    "app/platform": {"app/common", "engine/base"},
+    "app/platform": {"app/common", "engine/base", "engine/ip"},
     "app/driver": {"app/common", "app/platform", "engine/base", "engine/model", "engine/client",
                    "engine/gateway", "engine/dns", "engine/ip"},
     "app/portal-link": {"app/common", "engine/portal", "engine/base", "engine/model"},
