@@ -850,7 +850,6 @@ test_resolver(void)
 int
 main(int argc, char **argv)
 {
-    g_autofree char *ns = NULL;
     int r;
 
     g_test_init(&argc, &argv, NULL);
