@@ -11,6 +11,7 @@
 
 #include "app/common/log.h"
 #include "app/portal/accept.h"
+#include "app/portal/channel.h"
 #include "app/portal/signin.h"
 #include "engine/base/addr.h"
 
@@ -125,6 +126,8 @@ parse_options(int *argc, char ***argv, struct options *o, GError **error)
                             "an argument is out of range");
         return false;
     }
+    if (!o->listen)
+        o->listen = g_strdup("127.0.0.1:8081");
     if (!o->database)
         o->database = g_strdup(g_getenv("SALLYPORT_PORTAL_DATABASE"));
     if (!o->database)
@@ -265,7 +268,7 @@ start(struct server *s, GError **error)
         .public_url = s->options.public_url,
         .offer_timeout_ms = (unsigned)s->options.offer_timeout_ms,
         .poll_ms = (unsigned)s->options.poll_ms,
-        .idle_secs = 40,
+        .idle_secs = SP_CP_IDLE_SECS,
     };
     s->hub = sp_cp_hub_new(s->db, &s->keys, &hub_options);
     s->accept.hub = s->hub;
@@ -325,7 +328,6 @@ sp_cp_serve_main(int argc, char **argv)
     GLogLevelFlags level = G_LOG_LEVEL_INFO;
     int status = 1;
 
-    s.options.listen = g_strdup("127.0.0.1:8081");
     if (!parse_options(&argc, &argv, &s.options, &error)) {
         fprintf(stderr, "sallyport-portal: %s\n", error->message);
         stop(&s);
