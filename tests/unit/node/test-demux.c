@@ -165,20 +165,21 @@ test_no_addresses_above_debug(void)
 /* ---- handshake flood ------------------------------------------------------------------------- */
 
 struct capture {
+    enum sp_wg_kind kind;
     uint8_t bytes[SP_WG_INITIATION_LEN];
     bool have;
 };
 
-/* Keep the first initiation, and keep it from its receiver. */
+/* Keep the first message of a kind, and keep it from its receiver. */
 static bool
-capture_initiation(void *ctx, int host SP_UNUSED, const struct test_net_datagram *d, sp_time now)
+capture_message(void *ctx, int host SP_UNUSED, const struct test_net_datagram *d, sp_time now)
 {
     struct capture *c = ctx;
 
     (void)now;
-    if (c->have || sp_wg_classify(d->bytes) != SP_WG_INITIATION)
+    if (c->have || sp_wg_classify(d->bytes) != c->kind)
         return true;
-    memcpy(c->bytes, d->bytes.p, sizeof c->bytes);
+    memcpy(c->bytes, d->bytes.p, d->bytes.n);
     c->have = true;
     return false;
 }
@@ -188,12 +189,12 @@ static void
 test_handshake_flood(void)
 {
     struct pair p = { .w = world_new(4) };
-    struct capture c = { .have = false };
+    struct capture c = { .kind = SP_WG_INITIATION };
     sp_time start;
 
     p.a = world_add(p.w, false, "192.0.2.1", -1);
     p.b = world_add(p.w, true, "198.51.100.1", -1);
-    test_net_set_filter(p.w->net, capture_initiation, &c);
+    test_net_set_filter(p.w->net, capture_message, &c);
     world_connect(p.a, p.b);
     world_run(p.w, SP_SEC(2));
     g_assert_true(c.have);
@@ -206,6 +207,27 @@ test_handshake_flood(void)
     g_assert_cmpint(p.b->wg_sent[SP_WG_COOKIE], >, 1000);
     g_assert_cmpint(p.a->established[SERVER], ==, 1);
     g_assert_cmpint(p.a->failed[SERVER], ==, 0);
+    world_free(p.w);
+}
+
+/* Replays of an answer to us cost a Diffie-Hellman each, so they are limited as well. */
+static void
+test_replayed_responses(void)
+{
+    struct pair p = { .w = world_new(4) };
+    struct capture c = { .kind = SP_WG_RESPONSE };
+
+    p.a = world_add(p.w, false, "192.0.2.1", -1);
+    p.b = world_add(p.w, true, "198.51.100.1", -1);
+    test_net_set_filter(p.w->net, capture_message, &c);
+    world_connect(p.a, p.b);
+    world_run(p.w, SP_SEC(2));
+    g_assert_true(c.have);
+    for (int i = 0; i < 150; i++)
+        (void)
+            end_inject(p.a, "203.0.113.9:4000", "192.0.2.1:52625", c.bytes, SP_WG_RESPONSE_LEN, 0);
+    g_assert_cmpint(p.a->wg_sent[SP_WG_COOKIE], >=, 49);
+    g_assert_cmpint(p.a->wg_sent[SP_WG_COOKIE], <=, 51);
     world_free(p.w);
 }
 
@@ -353,6 +375,7 @@ main(int argc, char **argv)
     g_test_add_func("/node/demux/unknown-is-logged-at-debug", test_unknown_is_logged_at_debug);
     g_test_add_func("/node/demux/no-addresses-above-debug", test_no_addresses_above_debug);
     g_test_add_func("/node/demux/handshake-flood", test_handshake_flood);
+    g_test_add_func("/node/demux/replayed-responses", test_replayed_responses);
     g_test_add_func("/node/demux/response-flood", test_response_flood);
     g_test_add_func("/node/demux/relay-datagrams", test_relay_datagrams);
     g_test_add_func("/node/demux/relays-are-announced-once", test_relays_are_announced_once);

@@ -83,6 +83,21 @@ test_no_candidates(void)
     world_free(p.w);
 }
 
+/* A path found without a signalled candidate is a path: the 10 s are over with it. */
+static void
+test_discovered_peer_suffices(void)
+{
+    struct pair p = pair_new(1);
+
+    p.b->deaf_signalling = true;
+    world_connect(p.a, p.b);
+    world_run(p.w, SP_SEC(15));
+    g_assert_cmpint(p.b->failed[CLIENT], ==, 0);
+    g_assert_cmpint(p.b->established[CLIENT], ==, 1);
+    assert_traffic(p, p.b, p.a);
+    world_free(p.w);
+}
+
 /* 17's kin: a path that dies under traffic is noticed by the client in 16.5 s plus 2 s of grace. */
 static void
 test_path_dies(void)
@@ -570,6 +585,45 @@ test_signalled_order(void)
     world_free(w);
 }
 
+struct seen {
+    struct sp_endpoint to;
+    int n;
+};
+
+static bool
+count_to(void *ctx, int host SP_UNUSED, const struct test_net_datagram *d, sp_time now)
+{
+    struct seen *seen = ctx;
+
+    (void)now;
+    seen->n += sp_endpoint_equal(&d->to, &seen->to);
+    return true;
+}
+
+/* 29: the outside address with the inside port: a forwarded port behind a symmetric NAT */
+static void
+test_optimistic(void)
+{
+    static const char *const candidates[] = {
+        "candidate:1 1 udp 2130706175 10.9.9.9 52625 typ host",
+        "candidate:2 1 udp 1686109951 203.0.113.7 40000 typ srflx raddr 0.0.0.0 rport 0",
+    };
+    struct pair p = pair_new(11);
+    struct sp_uuid id = world_uuid(SERVER);
+    struct seen seen = { .n = 0 };
+
+    g_assert_cmpint(sp_endpoint_parse("203.0.113.7:52625", &seen.to), ==, 0);
+    test_net_set_filter(p.w->net, count_to, &seen);
+    g_assert_cmpint(world_upsert(p.a, p.b), ==, 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(candidates); i++)
+        g_assert_cmpint(sp_node_add_remote_candidate(p.a->node, &id, candidates[i], p.w->now),
+                        ==,
+                        0);
+    world_run(p.w, SP_SEC(1));
+    g_assert_cmpint(seen.n, >, 0);
+    world_free(p.w);
+}
+
 /* 36, 38, 39 */
 static void
 test_host_address_changes(void)
@@ -779,6 +833,25 @@ test_reset(void)
     world_free(p.w);
 }
 
+/* News of an end that nobody has taken yet survives; other news is void. */
+static void
+test_reset_keeps_final_events(void)
+{
+    struct pair p = pair_new(15);
+    struct sp_node_peer_params params = world_params(p.a, p.b);
+    struct sp_uuid id_b = world_uuid(SERVER);
+    struct sp_node_event event;
+
+    g_assert_cmpint(sp_node_upsert(p.a->node, &id_b, &params, p.w->now), ==, 0);
+    p.w->now += SP_SEC(11);
+    sp_node_handle_timeout(p.a->node, p.w->now);
+    sp_node_reset(p.a->node, p.w->now);
+    g_assert_true(sp_node_poll_event(p.a->node, &event));
+    g_assert_cmpint(event.type, ==, SP_NODE_EV_FAILED);
+    g_assert_false(sp_node_poll_event(p.a->node, &event));
+    world_free(p.w);
+}
+
 /* Late packets of a closed connection are counted and logged quietly, a stranger's are not. */
 static void
 test_late_packets(void)
@@ -808,6 +881,7 @@ static const struct {
     void (*fn)(void);
 } tests[] = {
     { "/node/fail/no-candidates", test_no_candidates },
+    { "/node/fail/discovered-peer-suffices", test_discovered_peer_suffices },
     { "/node/fail/path-dies", test_path_dies },
     { "/node/fail/path-dies-in-idle", test_path_dies_in_idle },
     { "/node/fail/disconnect-grace", test_disconnect_grace },
@@ -830,6 +904,7 @@ static const struct {
     { "/node/candidates/host-address-rules", test_host_address_rules },
     { "/node/candidates/signalled-order", test_signalled_order },
     { "/node/candidates/host-address-changes", test_host_address_changes },
+    { "/node/candidates/optimistic", test_optimistic },
     { "/node/candidates/roam", test_roam },
     { "/node/candidates/nat-remaps", test_nat_remaps },
     { "/node/end/close", test_close },
@@ -837,6 +912,7 @@ static const struct {
     { "/node/end/close-while-connecting", test_close_while_connecting },
     { "/node/end/close-all", test_close_all },
     { "/node/end/reset", test_reset },
+    { "/node/end/reset-keeps-final-events", test_reset_keeps_final_events },
     { "/node/end/late-packets", test_late_packets },
 };
 
