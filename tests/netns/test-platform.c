@@ -37,11 +37,13 @@ enter(const char *ns)
 
 static char *run(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
-/* Runs a command in the present namespace. Returns its standard output. */
+/* Runs a command in the present namespace, its words separated by single spaces and never quoted.
+ * Returns its standard output. */
 static char *
 run(const char *format, ...)
 {
     g_autofree char *line = NULL;
+    g_auto(GStrv) argv = NULL;
     char *out = NULL;
     int status = 0;
     va_list args;
@@ -49,7 +51,9 @@ run(const char *format, ...)
     va_start(args, format);
     line = g_strdup_vprintf(format, args);
     va_end(args);
-    g_assert_true(g_spawn_command_line_sync(line, &out, NULL, &status, NULL));
+    argv = g_strsplit(line, " ", -1);
+    g_assert_true(
+        g_spawn_sync(NULL, argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, NULL, &status, NULL));
     if (status)
         g_test_message("%s: status %d", line, status);
     return out;
