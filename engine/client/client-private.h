@@ -4,12 +4,14 @@
  *   authz.c       requests, grants, failures       peers.c      gateways in use, allowed sources
  *   outbound.c    TUN -> peer (A.9)                inbound.c    peer -> TUN (A.10)
  *   dns.c         sentinels, records, upstreams    views.c      TUN config and resource list
+ *   dns-tunnel.c  upstreams behind a gateway
  * Ownership: struct sp_client owns everything below it; peers own their rings. */
 #pragma once
 
 #include "engine/base/map.h"
 #include "engine/base/ring.h"
 #include "engine/client/client.h"
+#include "engine/client/dns-tunnel.h"
 #include "engine/dns/stub.h"
 #include "engine/filter/filter.h"
 #include "engine/filter/route-table.h"
@@ -104,6 +106,9 @@ struct sp_client {
 
     struct sp_filter *permit_all;
     struct sp_dns_stub dns;
+    struct client_dns_tunnel dns_tunnel;
+    bool dns_reset_due; /* the TUN config changed: tunnelled queries fail at the next timeout */
+    sp_time last_now;
     struct sp_map names; /* struct sp_dns_record * -> struct client_name * */
     struct sp_nat_dns dns_nat;
 };
@@ -230,6 +235,33 @@ void client_dns_handle_result(struct sp_client *c,
                               enum sp_client_dns_result result,
                               struct sp_span msg,
                               sp_time now);
+
+/** client_dns_reply() - send @msg to who asked */
+void client_dns_reply(struct sp_client *c,
+                      const struct sp_dns_client *to,
+                      struct sp_span msg,
+                      sp_time now);
+
+/* ---- dns-tunnel.c ---- */
+void client_dns_tunnel_init(struct sp_client *c);
+void client_dns_tunnel_done(struct sp_client *c);
+/** client_dns_tunnel_wants() - are queries to @upstream to go through the tunnel (A.6, G.7) */
+bool client_dns_tunnel_wants(struct sp_client *c, const struct sp_dns_upstream *upstream);
+/** client_dns_tunnel_send() - ask verdict->upstream; who asked gets the answer or SERVFAIL */
+void client_dns_tunnel_send(struct sp_client *c,
+                            const struct sp_dns_client *from,
+                            const struct sp_dns_verdict *verdict,
+                            struct sp_span msg,
+                            sp_time now);
+/** client_dns_tunnel_inbound() - is @pkt (borrowed) about one of our queries, and done with */
+bool client_dns_tunnel_inbound(struct sp_client *c,
+                               const struct sp_pkt *pkt,
+                               const struct sp_ip_view *v,
+                               sp_time now);
+void client_dns_tunnel_handle_timeout(struct sp_client *c, sp_time now);
+sp_time client_dns_tunnel_next_timeout(const struct sp_client *c);
+/** client_dns_tunnel_reset() - all queries fail */
+void client_dns_tunnel_reset(struct sp_client *c, sp_time now);
 
 /* ---- views.c ---- */
 bool client_poll_tun_config(struct sp_client *c, struct sp_client_event *ret_ev);

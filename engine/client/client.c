@@ -167,6 +167,7 @@ pump(struct sp_client *c, sp_time now)
     while (sp_node_poll_event(c->node, &ev))
         handle_node_event(c, &ev, now);
     client_dns_pump(c);
+    c->last_now = now;
 }
 
 /* ---- inputs -------------------------------------------------------------------------------- */
@@ -366,6 +367,7 @@ sp_client_reset(struct sp_client *c, sp_time now)
     SP_INFO(c->cfg.log, CLIENT, "network changed, starting over with a new key");
     sp_client_handle_timeout(c, now);
     sp_dns_pending_clear(&c->dns.pending);
+    client_dns_tunnel_reset(c, now);
     sp_node_reset(c->node, now);
     pump(c, now);
     forget_all_peers(c, now);
@@ -396,9 +398,10 @@ sp_client_handle_timeout(struct sp_client *c, sp_time now)
 sp_time
 sp_client_next_timeout(const struct sp_client *c)
 {
-    sp_time next = sp_node_next_timeout(c->node);
+    sp_time next = c->dns_reset_due ? c->last_now : sp_node_next_timeout(c->node);
 
     next = sp_time_min(next, client_sites_next_timeout(c));
+    next = sp_time_min(next, client_dns_tunnel_next_timeout(c));
     return sp_time_min(next, sp_dns_pending_next_timeout(&c->dns.pending));
 }
 

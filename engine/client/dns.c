@@ -15,6 +15,7 @@ client_dns_init(struct sp_client *c)
     sp_dns_stub_init(&c->dns, &c->cfg.rng);
     sp_map_init(&c->names, sizeof(const struct sp_dns_record *), &c->cfg.rng);
     sp_nat_dns_init(&c->dns_nat, &c->cfg.rng);
+    client_dns_tunnel_init(c);
 }
 
 void
@@ -27,6 +28,7 @@ client_dns_done(struct sp_client *c)
         free(name);
     sp_map_done(&c->names);
     sp_nat_dns_done(&c->dns_nat);
+    client_dns_tunnel_done(c);
     sp_dns_stub_done(&c->dns);
 }
 
@@ -226,7 +228,7 @@ client_dns_handle_status(struct sp_client *c,
 /* ---- queries ------------------------------------------------------------------------------- */
 
 static void
-reply_udp(struct sp_client *c, const struct sp_dns_client *to, const uint8_t *msg, size_t n)
+reply_udp(struct sp_client *c, const struct sp_dns_client *to, struct sp_span msg)
 {
     struct sp_pkt *pkt = sp_pkt_alloc(c->cfg.pool);
     struct sp_endpoint src = { .ip = to->sentinel, .port = SP_DNS_PORT };
@@ -236,7 +238,7 @@ reply_udp(struct sp_client *c, const struct sp_dns_client *to, const uint8_t *ms
         sp_drops_add(&c->drops, SP_DROP_NO_MEMORY);
         return;
     }
-    if (sp_build_udp(sp_pkt_data(pkt), SP_MTU, &src, &to->from, sp_span(msg, n), &len) < 0) {
+    if (sp_build_udp(sp_pkt_data(pkt), SP_MTU, &src, &to->from, msg, &len) < 0) {
         client_drop(c, pkt, SP_DROP_BAD_DNS);
         return;
     }
@@ -244,15 +246,27 @@ reply_udp(struct sp_client *c, const struct sp_dns_client *to, const uint8_t *ms
     client_to_tun(c, pkt);
 }
 
+void
+client_dns_reply(struct sp_client *c,
+                 const struct sp_dns_client *to,
+                 struct sp_span msg,
+                 sp_time now SP_UNUSED)
+{
+    reply_udp(c, to, msg);
+}
+
 /* SRV and TXT of a DNS resource belong to the site's own servers, which we cannot ask yet. */
 static void
-reply_servfail(struct sp_client *c, const struct sp_dns_client *to, const struct sp_dns_query *q)
+reply_servfail(struct sp_client *c,
+               const struct sp_dns_client *to,
+               const struct sp_dns_query *q,
+               sp_time now)
 {
     uint8_t buf[SP_DNS_EMPTY_MAX];
     int n = sp_dns_reply_empty(q, SP_DNS_RCODE_SERVFAIL, buf, sizeof buf);
 
     if (n > 0)
-        reply_udp(c, to, buf, (size_t)n);
+        client_dns_reply(c, to, sp_span(buf, (size_t)n), now);
 }
 
 static void
@@ -290,15 +304,17 @@ handle_query(struct sp_client *c, const struct sp_dns_client *from, struct sp_sp
     case SP_DNS_REPLY:
         if (verdict.local)
             answered_locally(c, &verdict, now);
-        reply_udp(c, from, buf, verdict.reply_len);
+        client_dns_reply(c, from, sp_span(buf, verdict.reply_len), now);
         break;
     case SP_DNS_RECURSE:
-        if (sp_dns_stub_recurse(&c->dns, from, &verdict, msg, now) < 0)
+        if (client_dns_tunnel_wants(c, verdict.upstream))
+            client_dns_tunnel_send(c, from, &verdict, msg, now);
+        else if (sp_dns_stub_recurse(&c->dns, from, &verdict, msg, now) < 0)
             sp_drops_add(&c->drops, SP_DROP_QUEUE_FULL);
         break;
     case SP_DNS_FORWARD:
         SP_DEBUG(c->cfg.log, CLIENT, "SRV and TXT of a DNS resource are not supported yet");
-        reply_servfail(c, from, &verdict.query);
+        reply_servfail(c, from, &verdict.query, now);
         break;
     }
 }
@@ -378,7 +394,7 @@ finish(struct sp_client *c,
     int n = sp_dns_stub_finish(&c->dns, handle, result, msg, now, buf, sizeof buf, &to);
 
     if (n > 0)
-        reply_udp(c, &to, buf, (size_t)n);
+        client_dns_reply(c, &to, sp_span(buf, (size_t)n), now);
 }
 
 void
@@ -388,6 +404,7 @@ client_dns_handle_timeout(struct sp_client *c, sp_time now)
 
     while ((handle = sp_dns_pending_expired(&c->dns.pending, now)) != SP_DNS_HANDLE_NONE)
         finish(c, handle, SP_DNS_RESULT_TIMEOUT, sp_span(NULL, 0), now);
+    client_dns_tunnel_handle_timeout(c, now);
 }
 
 void

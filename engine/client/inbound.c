@@ -75,6 +75,11 @@ client_inbound(struct sp_client *c, const struct sp_uuid *id, struct sp_pkt *pkt
         client_drop(c, pkt, SP_DROP_NO_PEER_STATE);
         return;
     }
+    if (client_dns_tunnel_inbound(c, pkt, &v, now)) {
+        reauthorize_on_prohibited(c, pkt, &v, now);
+        sp_pkt_free(pkt);
+        return;
+    }
     if (sp_control_is(&v)) {
         handle_control(c, id, pkt, &v, now);
         return;

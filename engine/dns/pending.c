@@ -105,36 +105,45 @@ sp_dns_pending_poll_request(struct sp_dns_pending *pending, struct sp_dns_reques
     return true;
 }
 
-static bool
-acceptable(const struct sp_dns_pending_entry *e, struct sp_span msg, struct sp_dns_response *ret)
-{
-    if (msg.n > SP_DNS_MESSAGE_MAX || sp_dns_response_parse(msg, ret) < 0)
-        return false;
-    if (e->upstream.kind == SP_DNS_DOH)
-        ret->id = e->query.id;
-    return sp_dns_response_answers(ret, &e->query);
-}
-
 /* The upstream's answer with id and question as the application wrote them. */
 static int
-relay(const struct sp_dns_pending_entry *e,
-      struct sp_span msg,
-      const struct sp_dns_response *resp,
-      uint8_t *buf,
-      size_t cap)
+copy_answer(const struct sp_dns_client *client,
+            const struct sp_dns_query *query,
+            struct sp_span msg,
+            const struct sp_dns_response *resp,
+            uint8_t *buf,
+            size_t cap)
 {
-    bool cut = e->client.transport == SP_DNS_UDP && msg.n > SP_DNS_UDP_MAX;
+    bool cut = client->transport == SP_DNS_UDP && msg.n > SP_DNS_UDP_MAX;
     size_t n = cut ? resp->body : msg.n;
 
     if (n > cap)
         return SP_E_NOBUF;
     memcpy(buf, msg.p, n);
-    sp_dns_set_id(buf, e->query.id);
+    sp_dns_set_id(buf, query->id);
     if (resp->question)
-        memcpy(buf + SP_DNS_HEADER, e->query.name.wire, e->query.name.len);
+        memcpy(buf + SP_DNS_HEADER, query->name.wire, query->name.len);
     if (cut)
         sp_dns_mark_truncated(buf);
     return (int)n;
+}
+
+int
+sp_dns_relay(const struct sp_dns_client *client,
+             const struct sp_dns_query *query,
+             bool any_id,
+             struct sp_span msg,
+             uint8_t *buf,
+             size_t cap)
+{
+    struct sp_dns_response resp;
+    bool parsed = msg.n <= SP_DNS_MESSAGE_MAX && sp_dns_response_parse(msg, &resp) == 0;
+
+    if (parsed && any_id)
+        resp.id = query->id;
+    if (!parsed || !sp_dns_response_answers(&resp, query))
+        return sp_dns_reply_empty(query, SP_DNS_RCODE_SERVFAIL, buf, cap);
+    return copy_answer(client, query, msg, &resp, buf, cap);
 }
 
 int
@@ -147,15 +156,14 @@ sp_dns_pending_finish(struct sp_dns_pending *pending,
                       struct sp_dns_client *ret_client)
 {
     struct sp_dns_pending_entry *e = sp_map_get(&pending->by_handle, &handle);
-    struct sp_dns_response resp;
     int n;
 
     if (!e)
         return SP_E_NOTFOUND;
     if (result == SP_DNS_RESULT_TIMEOUT && e->client.transport == SP_DNS_UDP)
         n = 0; /* the asker has given up before us */
-    else if (result == SP_DNS_RESULT_OK && acceptable(e, msg, &resp))
-        n = relay(e, msg, &resp, buf, cap);
+    else if (result == SP_DNS_RESULT_OK)
+        n = sp_dns_relay(&e->client, &e->query, e->upstream.kind == SP_DNS_DOH, msg, buf, cap);
     else
         n = sp_dns_reply_empty(&e->query, SP_DNS_RCODE_SERVFAIL, buf, cap);
     *ret_client = e->client;

@@ -91,6 +91,16 @@ SP_MUST_CHECK int sp_dns_pending_finish(struct sp_dns_pending *pending,
                                         size_t cap,
                                         struct sp_dns_client *ret_client);
 
+/** sp_dns_relay() - the message for @client made of the answer @msg to @query: with id and question as
+ * it wrote them, over UDP cut to SP_DNS_UDP_MAX, SERVFAIL when it answers something else.
+ * @any_id: the id of @msg means nothing (DoH). Returns: length or SP_E_NOBUF */
+SP_MUST_CHECK int sp_dns_relay(const struct sp_dns_client *client,
+                               const struct sp_dns_query *query,
+                               bool any_id,
+                               struct sp_span msg,
+                               uint8_t *buf,
+                               size_t cap);
+
 /** sp_dns_pending_next_timeout() - the earliest deadline or SP_TIME_NEVER */
 sp_time sp_dns_pending_next_timeout(const struct sp_dns_pending *pending);
 /** sp_dns_pending_expired() - a handle whose deadline has come, to be finished with
