@@ -32,36 +32,38 @@ sp_wr_len(const struct sp_wr *w)
     return (size_t)(w->p - w->start);
 }
 
+/* Advance by @n, or fail. The writers below use this and not sp_wr_reserve(): a pointer that may be
+ * NULL makes compilers see, and warn of, a write to address zero once it is all inlined. */
+static inline bool
+sp_wr_advance(struct sp_wr *w, size_t n)
+{
+    if (w->failed || (size_t)(w->end - w->p) < n) {
+        w->failed = true;
+        return false;
+    }
+    w->p += n;
+    return true;
+}
+
 /** sp_wr_reserve() - advance by @n and return the room; NULL (and failed) when it does not fit */
 static inline uint8_t *
 sp_wr_reserve(struct sp_wr *w, size_t n)
 {
-    uint8_t *p = w->p;
-
-    if (w->failed || (size_t)(w->end - w->p) < n) {
-        w->failed = true;
-        return NULL;
-    }
-    w->p += n;
-    return p;
+    return sp_wr_advance(w, n) ? w->p - n : NULL;
 }
 
 static inline void
 sp_wr_bytes(struct sp_wr *w, const void *src, size_t n)
 {
-    uint8_t *p = sp_wr_reserve(w, n);
-
-    if (p && n)
-        memcpy(p, src, n);
+    if (sp_wr_advance(w, n) && n)
+        memcpy(w->p - n, src, n);
 }
 
 static inline void
 sp_wr_zero(struct sp_wr *w, size_t n)
 {
-    uint8_t *p = sp_wr_reserve(w, n);
-
-    if (p && n)
-        memset(p, 0, n);
+    if (sp_wr_advance(w, n) && n)
+        memset(w->p - n, 0, n);
 }
 
 static inline void
@@ -104,53 +106,41 @@ sp_put_le64(uint8_t *p, uint64_t v)
 static inline void
 sp_wr_u8(struct sp_wr *w, uint8_t v)
 {
-    uint8_t *p = sp_wr_reserve(w, 1);
-
-    if (p)
-        p[0] = v;
+    if (sp_wr_advance(w, 1))
+        w->p[-1] = v;
 }
 
 static inline void
 sp_wr_be16(struct sp_wr *w, uint16_t v)
 {
-    uint8_t *p = sp_wr_reserve(w, 2);
-
-    if (p)
-        sp_put_be16(p, v);
+    if (sp_wr_advance(w, 2))
+        sp_put_be16(w->p - 2, v);
 }
 
 static inline void
 sp_wr_be32(struct sp_wr *w, uint32_t v)
 {
-    uint8_t *p = sp_wr_reserve(w, 4);
-
-    if (p)
-        sp_put_be32(p, v);
+    if (sp_wr_advance(w, 4))
+        sp_put_be32(w->p - 4, v);
 }
 
 static inline void
 sp_wr_be64(struct sp_wr *w, uint64_t v)
 {
-    uint8_t *p = sp_wr_reserve(w, 8);
-
-    if (p)
-        sp_put_be64(p, v);
+    if (sp_wr_advance(w, 8))
+        sp_put_be64(w->p - 8, v);
 }
 
 static inline void
 sp_wr_le32(struct sp_wr *w, uint32_t v)
 {
-    uint8_t *p = sp_wr_reserve(w, 4);
-
-    if (p)
-        sp_put_le32(p, v);
+    if (sp_wr_advance(w, 4))
+        sp_put_le32(w->p - 4, v);
 }
 
 static inline void
 sp_wr_le64(struct sp_wr *w, uint64_t v)
 {
-    uint8_t *p = sp_wr_reserve(w, 8);
-
-    if (p)
-        sp_put_le64(p, v);
+    if (sp_wr_advance(w, 8))
+        sp_put_le64(w->p - 8, v);
 }
