@@ -169,15 +169,15 @@ naive(const char *p, const char *s, bool at_label_start)
 }
 
 static void
-random_text(const struct sp_rng *rng, const char *const *words, uint32_t n, char *out)
+random_text(const struct sp_rng *rng, const char *const *words, uint32_t n, char *out, gsize size)
 {
     uint32_t labels = 1 + sp_rng_below(rng, 4);
 
     *out = '\0';
     for (uint32_t i = 0; i < labels; i++) {
         if (i > 0)
-            strcat(out, ".");
-        strcat(out, words[sp_rng_below(rng, n)]);
+            g_strlcat(out, ".", size);
+        g_assert_cmpuint(g_strlcat(out, words[sp_rng_below(rng, n)], size), <, size);
     }
 }
 
@@ -194,8 +194,8 @@ agrees_with_model(void)
         char p[64], s[64];
         bool want;
 
-        random_text(&rng, globs, G_N_ELEMENTS(globs), p);
-        random_text(&rng, words, G_N_ELEMENTS(words), s);
+        random_text(&rng, globs, G_N_ELEMENTS(globs), p, sizeof p);
+        random_text(&rng, words, G_N_ELEMENTS(words), s, sizeof s);
         want = naive(p, s, true) || (g_str_has_prefix(p, "*.") && g_str_equal(p + 2, s));
         hits += want;
         if (match(p, s) != want)
