@@ -11,7 +11,7 @@ import source
 def main():
     tool = shutil.which("clang-format-14")
     if tool is None:
-        print("format: clang-format-14 is not installed; skipped")
+        print("clang-format-14 is not installed, and other versions lay out differently")
         return 77
     paths = [str(p) for p in source.files(".c", ".h")]
     if "--fix" in sys.argv:
