@@ -88,6 +88,9 @@ struct sp_client {
     bool list_dirty; /* the resource list changed */
     bool have_last_tun;
     struct sp_client_tun_config last_tun;
+    bool have_last_list;
+    struct sp_client_resource_view *last_list;
+    size_t n_last_list;
 
     struct client_resource **resources; /* sorted by id */
     size_t n_resources;
@@ -212,8 +215,9 @@ void client_dns_handle_packet(struct sp_client *c,
 /** client_dns_add_resource() - start matching; names known from before get their routes back */
 void client_dns_add_resource(struct sp_client *c, struct client_resource *res);
 void client_dns_remove_resource(struct sp_client *c, const struct client_resource *res);
-/** client_dns_nat_update() - tell the gateway of @resource the proxy addresses of all its names */
-void client_dns_nat_update(struct sp_client *c, const struct sp_uuid *resource, sp_time now);
+/** client_dns_nat_renew() - after a grant: tell the gateway of @resource the proxy addresses of all its
+ * names, also of those it refused or confirmed under an earlier grant */
+void client_dns_nat_renew(struct sp_client *c, const struct sp_uuid *resource, sp_time now);
 /** client_dns_nat_outgoing() - may @pkt to a proxy address of @name go now? false: it was taken */
 bool client_dns_nat_outgoing(struct sp_client *c,
                              struct client_peer *peer,
@@ -265,5 +269,7 @@ void client_dns_tunnel_reset(struct sp_client *c, sp_time now);
 
 /* ---- views.c ---- */
 bool client_poll_tun_config(struct sp_client *c, struct sp_client_event *ret_ev);
-void client_build_list(struct sp_client *c, struct sp_client_event *ret_ev);
+/** client_poll_list() - the resource list, if it differs from the one last delivered */
+bool client_poll_list(struct sp_client *c, struct sp_client_event *ret_ev);
+void client_list_done(struct sp_client *c);
 void client_tun_config_done(struct sp_client_tun_config *t);

@@ -53,6 +53,7 @@ sp_client_free(struct sp_client *c)
     sp_route_table_done(&c->dns_routes);
     client_resources_done(c);
     client_tun_config_done(&c->last_tun);
+    client_list_done(c);
     sp_interface_done(&c->interface);
     sp_filter_unref(c->permit_all);
     sp_pkt_queue_clear(&c->tun_out);
@@ -420,13 +421,8 @@ sp_client_poll_tun(struct sp_client *c)
 bool
 sp_client_poll_event(struct sp_client *c, struct sp_client_event *ret_ev)
 {
-    if (sp_ring_pop(&c->events, ret_ev) || client_poll_tun_config(c, ret_ev))
-        return true;
-    if (c->list_dirty) {
-        client_build_list(c, ret_ev);
-        return true;
-    }
-    return client_peers_poll_held(c, ret_ev);
+    return sp_ring_pop(&c->events, ret_ev) || client_poll_tun_config(c, ret_ev)
+           || client_poll_list(c, ret_ev) || client_peers_poll_held(c, ret_ev);
 }
 
 void

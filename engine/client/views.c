@@ -174,8 +174,24 @@ compare_views(const void *a, const void *b)
     return order ? order : sp_uuid_compare(&left->id, &right->id);
 }
 
+static void
+views_done(struct sp_client_resource_view *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        sp_resource_done(&list[i].resource);
+    free(list);
+}
+
 void
-client_build_list(struct sp_client *c, struct sp_client_event *ret_ev)
+client_list_done(struct sp_client *c)
+{
+    views_done(c->last_list, c->n_last_list);
+    c->last_list = NULL;
+    c->n_last_list = 0;
+}
+
+static struct sp_client_resource_view *
+build_list(const struct sp_client *c)
 {
     struct sp_client_resource_view *list = sp_xcalloc(c->n_resources, sizeof *list);
 
@@ -187,9 +203,65 @@ client_build_list(struct sp_client *c, struct sp_client_event *ret_ev)
         list[i].enabled = r->type != SP_RESOURCE_INTERNET || c->internet_active;
     }
     qsort(list, c->n_resources, sizeof *list, compare_views);
+    return list;
+}
+
+static bool
+same_sites(const struct sp_resource *a, const struct sp_resource *b)
+{
+    if (a->n_sites != b->n_sites)
+        return false;
+    for (size_t i = 0; i < a->n_sites; i++)
+        if (!sp_uuid_equal(&a->sites[i].id, &b->sites[i].id)
+            || !same_text(a->sites[i].name, b->sites[i].name))
+            return false;
+    return true;
+}
+
+/* What people see of a resource; filters and stack are not part of it. */
+static bool
+same_view(const struct sp_client_resource_view *a, const struct sp_client_resource_view *b)
+{
+    const struct sp_resource *left = &a->resource, *right = &b->resource;
+
+    return sp_uuid_equal(&left->id, &right->id) && left->type == right->type
+           && a->status == b->status && a->enabled == b->enabled
+           && same_text(left->name, right->name) && same_text(left->address, right->address)
+           && same_text(left->address_description, right->address_description)
+           && same_sites(left, right);
+}
+
+static bool
+same_list(const struct sp_client *c, const struct sp_client_resource_view *list)
+{
+    if (!c->have_last_list || c->n_last_list != c->n_resources)
+        return false;
+    for (size_t i = 0; i < c->n_resources; i++)
+        if (!same_view(&c->last_list[i], &list[i]))
+            return false;
+    return true;
+}
+
+bool
+client_poll_list(struct sp_client *c, struct sp_client_event *ret_ev)
+{
+    struct sp_client_resource_view *list;
+
+    if (!c->list_dirty)
+        return false;
     c->list_dirty = false;
+    list = build_list(c);
+    if (same_list(c, list)) {
+        views_done(list, c->n_resources);
+        return false;
+    }
+    client_list_done(c);
+    c->last_list = list;
+    c->n_last_list = c->n_resources;
+    c->have_last_list = true;
     *ret_ev = (struct sp_client_event){
         .type = SP_CLIENT_EVENT_RESOURCES,
-        .u.resources = { .list = list, .n = c->n_resources },
+        .u.resources = { .list = build_list(c), .n = c->n_resources },
     };
+    return true;
 }
