@@ -191,6 +191,17 @@ store_authorization(struct sp_client *c, const struct sp_client_authorized *gran
     remember_gateway(c, gateway);
 }
 
+/* The node replaced the connection because a key or a secret changed: the gateway restarted, and what
+ * it had granted before went with it. */
+static void
+forget_what_it_knew(struct sp_client *c, struct client_peer *peer)
+{
+    peer->established = false;
+    client_forget_gateway(c, &peer->id);
+    sp_route_table_clear(&peer->allowed);
+    sp_nat_dns_remove_gateway(&c->dns_nat, &peer->id);
+}
+
 void
 client_handle_authorized(struct sp_client *c, const struct sp_client_authorized *grant, sp_time now)
 {
@@ -224,15 +235,13 @@ client_handle_authorized(struct sp_client *c, const struct sp_client_authorized 
         return;
     }
     peer = client_peer_find(c, &grant->gateway_id);
-    if (peer && r == 0) { /* the node replaced the connection: the other end may have restarted */
-        peer->established = false;
-        sp_nat_dns_remove_gateway(&c->dns_nat, &peer->id);
-    }
+    if (peer && r == 0)
+        forget_what_it_knew(c, peer);
     peer = client_peer_upsert(c, grant);
     store_authorization(c, grant);
     allow_sources(c, peer, res);
     if (res->r.type == SP_RESOURCE_DNS)
-        client_dns_nat_update(c, &res->r.id, now);
+        client_dns_nat_renew(c, &res->r.id, now);
     while ((pkt = sp_pkt_queue_pop(&p->packets)) != NULL)
         client_outbound(c, pkt, now);
     pending_free(p);

@@ -179,14 +179,21 @@ update_record(struct sp_client *c, const struct sp_dns_record *record, sp_time n
 }
 
 void
-client_dns_nat_update(struct sp_client *c, const struct sp_uuid *resource, sp_time now)
+client_dns_nat_renew(struct sp_client *c, const struct sp_uuid *resource, sp_time now)
 {
     const struct client_resource *res = client_resource_find(c, resource);
     struct sp_dns_records *records = &c->dns.records;
 
-    for (size_t i = 0; res && i < records->n; i++)
-        if (sp_dns_record_has(records->list[i], resource))
-            update_name(c, name_of(c, records->list[i]), res, now);
+    for (size_t i = 0; res && i < records->n; i++) {
+        const struct client_name *name;
+
+        if (!sp_dns_record_has(records->list[i], resource))
+            continue;
+        name = name_of(c, records->list[i]);
+        /* Otherwise a name that failed because the old grant had ended would stay so. */
+        sp_nat_dns_recreate(&c->dns_nat, name->domain);
+        update_name(c, name, res, now);
+    }
 }
 
 bool
