@@ -123,6 +123,7 @@ allow(struct sp_gw *gw, struct gw_peer *peer, struct sp_gw_authorize *msg, sp_ti
     } else {
         res = resource_new(gw, &msg->resource);
         gw_peer_add_resource(peer, res);
+        gw_names_adopt(peer, res);
     }
     res->expires_at = expiry(gw, msg->expires_at, now);
     gw_peer_rebuild_routes(gw, peer);

@@ -112,7 +112,10 @@ void gw_peer_remove(struct sp_gw *gw, struct gw_peer *peer);
 void gw_peer_close(struct sp_gw *gw, struct gw_peer *peer, sp_time now);
 struct gw_resource *gw_peer_resource(const struct gw_peer *peer, const struct sp_uuid *id);
 void gw_peer_add_resource(struct gw_peer *peer, struct gw_resource *res);
+/** gw_peer_drop_resource() - its names keep their translations: a client that is granted access again
+ * does not announce them again (A.13, confirmed) */
 void gw_peer_drop_resource(struct gw_peer *peer, const struct sp_uuid *id);
+void gw_translation_free(struct gw_translation *t);
 void gw_peer_clear_translations(struct gw_peer *peer);
 /** gw_peer_rebuild_routes() - after any change of resources, filters or translations */
 void gw_peer_rebuild_routes(struct sp_gw *gw, struct gw_peer *peer);
@@ -154,4 +157,7 @@ void gw_names_resolved(struct sp_gw *gw,
                        const struct sp_ip *addrs,
                        size_t n,
                        sp_time now);
+/** gw_names_adopt() - @res is granted (again): names it registered before but does not match now are
+ * not its any more */
+void gw_names_adopt(struct gw_peer *peer, const struct gw_resource *res);
 void gw_names_done(struct sp_gw *gw);

@@ -103,6 +103,54 @@ register_resource(struct gw_translation *t, const struct sp_uuid *id)
     t->resources[t->n_resources++] = *id;
 }
 
+static void
+forget_registration(struct gw_translation *t, const struct sp_uuid *id)
+{
+    for (size_t i = 0; i < t->n_resources; i++)
+        if (sp_uuid_equal(&t->resources[i], id)) {
+            t->resources[i] = t->resources[--t->n_resources];
+            return;
+        }
+}
+
+void
+gw_names_adopt(struct gw_peer *peer, const struct gw_resource *res)
+{
+    size_t pos = 0;
+    void *value;
+
+    while (sp_map_next(&peer->translations, &pos, NULL, &value)) {
+        struct gw_translation *t = value;
+
+        if (!matches(res, t->domain))
+            forget_registration(t, &res->r.id);
+    }
+}
+
+static bool
+is_in_use(const struct gw_peer *peer, const struct gw_translation *t)
+{
+    for (size_t i = 0; i < t->n_resources; i++)
+        if (gw_peer_resource(peer, &t->resources[i]))
+            return true;
+    return false;
+}
+
+/* Make room: what belongs to no resource of today may be asked for again. */
+static void
+forget_unused(struct gw_peer *peer)
+{
+    size_t pos = 0;
+    const void *key;
+    void *value;
+
+    while (sp_map_next(&peer->translations, &pos, &key, &value))
+        if (!is_in_use(peer, value)) {
+            sp_map_del(&peer->translations, key);
+            gw_translation_free(value);
+        }
+}
+
 static int
 bind_proxy(struct gw_peer *peer,
            const struct gw_lookup *lookup,
@@ -112,6 +160,8 @@ bind_proxy(struct gw_peer *peer,
     struct gw_translation *t = sp_map_get(&peer->translations, proxy);
 
     if (t == NULL) {
+        if (peer->translations.len >= GW_NAMES_MAX)
+            forget_unused(peer);
         if (peer->translations.len >= GW_NAMES_MAX)
             return SP_E_LIMIT;
         t = sp_xcalloc(1, sizeof *t);

@@ -29,8 +29,8 @@ gw_resource_free(struct gw_resource *res)
     free(res);
 }
 
-static void
-translation_free(struct gw_translation *t)
+void
+gw_translation_free(struct gw_translation *t)
 {
     if (t == NULL)
         return;
@@ -48,7 +48,7 @@ gw_peer_clear_translations(struct gw_peer *peer)
 
     while (sp_map_next(&peer->translations, &pos, &key, &value)) {
         sp_map_del(&peer->translations, key);
-        translation_free(value);
+        gw_translation_free(value);
     }
 }
 
@@ -141,32 +141,14 @@ gw_peer_add_resource(struct gw_peer *peer, struct gw_resource *res)
     peer->resources[peer->n_resources++] = res;
 }
 
-static bool
-forget_registration(struct gw_translation *t, const struct sp_uuid *id)
-{
-    for (size_t i = 0; i < t->n_resources; i++)
-        if (sp_uuid_equal(&t->resources[i], id))
-            t->resources[i] = t->resources[--t->n_resources];
-    return t->n_resources == 0;
-}
-
 void
 gw_peer_drop_resource(struct gw_peer *peer, const struct sp_uuid *id)
 {
-    size_t pos = 0;
-    const void *key;
-    void *value;
-
     for (size_t i = 0; i < peer->n_resources; i++)
         if (sp_uuid_equal(&peer->resources[i]->r.id, id)) {
             gw_resource_free(peer->resources[i]);
             peer->resources[i] = peer->resources[--peer->n_resources];
             break;
-        }
-    while (sp_map_next(&peer->translations, &pos, &key, &value))
-        if (forget_registration(value, id)) {
-            sp_map_del(&peer->translations, key);
-            translation_free(value);
         }
 }
 
@@ -176,8 +158,10 @@ add_route(struct sp_gw *gw,
           const struct sp_cidr *net,
           const struct gw_resource *res)
 {
-    if (sp_route_table_insert(&peer->routes, net, &res->r.id, res->filter, res->r.address, NULL)
-        < 0)
+    /* Only patterns rank entries; a network's text would outrank its prefix length. */
+    const char *pattern = res->r.type == SP_RESOURCE_DNS ? res->r.address : NULL;
+
+    if (sp_route_table_insert(&peer->routes, net, &res->r.id, res->filter, pattern, NULL) < 0)
         SP_WARN(gw->cfg.log, GW, "too many routes for one client");
 }
 
