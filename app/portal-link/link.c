@@ -55,6 +55,7 @@ struct _SpPortalLink {
     bool dial_timed_out;
     SoupWebsocketConnection *ws; /* while up */
     GSource *timer;              /* of the present state */
+    enum sp_portal_link_end_cause end_cause;
 };
 
 G_DEFINE_FINAL_TYPE(SpPortalLink, sp_portal_link, G_TYPE_OBJECT)
@@ -226,10 +227,14 @@ part(SpPortalLink *self)
 /* ---- endings ----------------------------------------------------------------------------------- */
 
 static void
-end(SpPortalLink *self, const char *message, gboolean requires_sign_in)
+end(SpPortalLink *self,
+    enum sp_portal_link_end_cause cause,
+    const char *message,
+    gboolean requires_sign_in)
 {
     drop_dial(self);
     drop_ws(self);
+    self->end_cause = cause;
     set_state(self, LINK_ENDED, message);
     if (self->ops.fatal != NULL)
         self->ops.fatal(self->ctx, message, requires_sign_in);
@@ -254,7 +259,7 @@ wait_and_redial(SpPortalLink *self, gint64 retry_after_s, const char *reason)
     if (sp_backoff_next(&self->backoff, retry_after_s, &rng, &delay) < 0) {
         g_autofree char *text = g_strdup_printf("gave up reaching the portal: %s", reason);
 
-        end(self, text, FALSE);
+        end(self, SP_PORTAL_LINK_UNREACHABLE, text, FALSE);
         return;
     }
     ms = (guint)(delay / SP_MS(1));
@@ -329,7 +334,7 @@ handle_event(SpPortalLink *self, const struct sp_phx_event *ev)
         wait_and_redial(self, SP_BACKOFF_NO_RETRY_AFTER, sp_phx_lost_name(ev->u.lost));
         break;
     case SP_PHX_FATAL:
-        end(self, ev->u.fatal.message, ev->u.fatal.requires_sign_in);
+        end(self, SP_PORTAL_LINK_REFUSED, ev->u.fatal.message, ev->u.fatal.requires_sign_in);
         break;
     }
 }
@@ -454,7 +459,7 @@ handle_refusal(SpPortalLink *self, const struct sp_upgrade_reply *reply)
     if (verdict == SP_PORTAL_RETRY)
         wait_and_redial(self, sp_upgrade_retry_after(reply->retry_after, unix_now), text);
     else
-        end(self, text, verdict == SP_PORTAL_FATAL_SIGN_IN);
+        end(self, SP_PORTAL_LINK_REFUSED, text, verdict == SP_PORTAL_FATAL_SIGN_IN);
 }
 
 static void
@@ -463,7 +468,7 @@ handle_dial_error(SpPortalLink *self, const GError *error, const struct sp_upgra
     if (g_error_matches(error, SP_PORTAL_ERROR, SP_PORTAL_ERROR_REFUSED))
         handle_refusal(self, reply);
     else if (g_error_matches(error, SP_PORTAL_ERROR, SP_PORTAL_ERROR_LOOP_PREVENTION))
-        end(self, error->message, FALSE);
+        end(self, SP_PORTAL_LINK_LOOP_PREVENTION, error->message, FALSE);
     else
         wait_and_redial(self, SP_BACKOFF_NO_RETRY_AFTER, error->message);
 }
@@ -525,7 +530,7 @@ start_dial(SpPortalLink *self)
 
     set_state(self, LINK_DIALLING, "dial");
     if (sp_portal_login_url(&self->login, &url) < 0) {
-        end(self, "the portal's URL cannot be used", FALSE);
+        end(self, SP_PORTAL_LINK_REFUSED, "the portal's URL cannot be used", FALSE);
         return;
     }
     params.url = &url;
@@ -649,6 +654,13 @@ sp_portal_link_is_connected(SpPortalLink *self)
 {
     g_return_val_if_fail(SP_IS_PORTAL_LINK(self), FALSE);
     return self->connected;
+}
+
+enum sp_portal_link_end_cause
+sp_portal_link_end_cause(SpPortalLink *self)
+{
+    g_return_val_if_fail(SP_IS_PORTAL_LINK(self), SP_PORTAL_LINK_NOT_ENDED);
+    return self->end_cause;
 }
 
 const struct sp_portal_link_stats *

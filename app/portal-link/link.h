@@ -107,6 +107,15 @@ SP_MUST_CHECK int sp_portal_link_send_client(SpPortalLink *self, const struct sp
 SP_MUST_CHECK int sp_portal_link_send_gateway(SpPortalLink *self, const struct sp_gw_req *req);
 
 gboolean sp_portal_link_is_connected(SpPortalLink *self);
+
+/** enum sp_portal_link_end_cause - why the link called @fatal */
+enum sp_portal_link_end_cause {
+    SP_PORTAL_LINK_NOT_ENDED,
+    SP_PORTAL_LINK_REFUSED,         /* the portal said no, or our configuration is unusable */
+    SP_PORTAL_LINK_UNREACHABLE,     /* the time to reach it is used up */
+    SP_PORTAL_LINK_LOOP_PREVENTION, /* the bypass mark cannot be set */
+};
+enum sp_portal_link_end_cause sp_portal_link_end_cause(SpPortalLink *self);
 const struct sp_portal_link_stats *sp_portal_link_stats(SpPortalLink *self);
 const struct sp_phx_stats *sp_portal_link_channel_stats(SpPortalLink *self);
 
