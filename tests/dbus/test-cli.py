@@ -22,6 +22,7 @@ except ImportError:
     sys.exit(77)
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import fake_secrets  # noqa: E402
 import fake_tunnel  # noqa: E402
 
 CLI = os.environ["SALLYPORT_CLI"]
@@ -590,6 +591,31 @@ class SignIn(Case):
         self.assertIn("Signed in.", out)
         self.text("up")
         self.assertEqual(self.tunnel.token, TOKEN)
+
+    def test_key_ring(self):
+        self.put_session()  # an earlier sign-in, with its token in a file
+        ring = fake_secrets.Secrets(self.bus)
+        self.addCleanup(ring.stop)
+        out, _ = self.dialogue(lambda state: CALLBACK + state, json_output=True)
+        self.assertEqual(json.loads(out)["store"], "secret-service")
+        token = self.url.group(2) + ".frag-ment"
+        (attributes, secret), = ring.items.values()
+        self.assertEqual(attributes, {"xdg:schema": "org.sallyport.Client",
+                                      "server": "https://portal.example/", "account": "acme"})
+        self.assertEqual(secret.decode(), token)
+        self.assertFalse(os.path.exists(self.data("token")))
+        self.text("up")
+        self.assertEqual(self.tunnel.token, token)
+        self.text("sign-out")
+        self.assertEqual(ring.items, {})
+        self.run_cli("up", status=3)
+
+    def test_key_ring_locked(self):
+        ring = fake_secrets.Secrets(self.bus, locked=True)
+        self.addCleanup(ring.stop)
+        _, err = self.dialogue(lambda state: CALLBACK + state, status=1)
+        self.assertIn("locked", err)
+        self.assertFalse(os.path.exists(self.data("token")))
 
     @unittest.skipUnless(os.geteuid() == 0, "only root")
     def test_system(self):
