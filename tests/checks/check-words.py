@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trees stay free of machine paths, debug leftovers and unfinished marks."""
 import re
-import subprocess
 import sys
 
 import source
@@ -16,18 +15,13 @@ SKIP = re.compile(r"\.(png|svg|bin|pcap)$|^LICENSE$|/corpus/|check-words\.py$")
 
 
 def main():
-    listed = subprocess.run(["git", "-C", str(source.ROOT), "ls-files"], capture_output=True,
-                            text=True, check=False)
-    if listed.returncode:  # an exported tree without git
-        names = [source.rel(p) for p in source.files(".c", ".h", ".py", ".sh", ".md", ".build")]
-    else:
-        names = listed.stdout.splitlines()
     problems = []
-    for name in names:
+    for path in source.tracked():
+        name = source.rel(path)
         if SKIP.search(name):
             continue
         try:
-            text = (source.ROOT / name).read_text()
+            text = path.read_text()
         except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
             continue
         for what, pattern in BAD.items():

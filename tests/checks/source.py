@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the house lints share: the list of sources and C text without comments and strings."""
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -16,6 +18,39 @@ def files(*suffixes, under=SOURCE_DIRS):
             if path.suffix in suffixes and path.is_file():
                 out.append(path)
     return out
+
+
+def tracked():
+    """Paths of the whole tree: what git knows, or everything outside build trees without git."""
+    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True,
+                            check=False)
+    if listed.returncode == 0:
+        names = [ROOT / os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
+        return [path for path in names if path.is_file()]
+    out = []
+    for folder, below, names in os.walk(ROOT):
+        here = pathlib.Path(folder)
+        below[:] = sorted(d for d in below if d not in (".git", "__pycache__")
+                          and not (here / d / "meson-private").exists()
+                          and not (here == ROOT and d.startswith("build-")))
+        out += [here / name for name in sorted(names)]
+    return out
+
+
+def needs(tool):
+    """Ends the check as skipped where a tool is not installed."""
+    if shutil.which(tool) is None:
+        print(f"{tool} is not installed")
+        raise SystemExit(77)
+    return tool
+
+
+def run(*command):
+    """Status and everything that the command printed."""
+    done = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", check=False)
+    return done.returncode, done.stdout
 
 
 _TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
