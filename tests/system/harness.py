@@ -121,8 +121,8 @@ class System:
         (self.dir / "sallyport.conf").write_text(
             f"[server]\napi-url=ws://{PORTAL}\nauth-url=http://{PORTAL}\naccount-slug=demo\n")
         self.start("tunneld", "client", self.build / "app/tunneld/sallyport-tunneld", "--bus",
-                   self.bus, "--config", self.dir / "sallyport.conf", "--state-dir",
-                   self.dir / "client-state", "--log-filter", "debug")
+                   self.bus, "--config", self.dir / "sallyport.conf", "--device-id",
+                   "test-client", "--log-filter", "debug")
         wait("the tunnel service answers", 10, lambda: self.cli("status").returncode == 0)
 
     def cli_command(self, *argv):

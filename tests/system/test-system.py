@@ -177,7 +177,7 @@ class Tests:
         os.chmod(token, 0o600)
         out = self.sys.run("client", self.sys.build / "app/tunneld/sallyport-tunneld", "--no-bus",
                            "--connect", "--api-url", f"ws://{harness.PORTAL}", "--token-file", token,
-                           "--interface", "tun-bad", "--state-dir", self.sys.dir / "bad-state",
+                           "--interface", "tun-bad", "--device-id", "bad",
                            timeout=40)
         check(out.returncode == 1 and "sign" in out.stderr.lower(), f"{out.returncode} {out.stderr}")
         out = self.sys.run("web", self.sys.build / "app/gateway/sallyport-gateway", "--api-url",
