@@ -2,6 +2,7 @@
 #include "app/common/log.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 struct log_setup {
@@ -9,12 +10,24 @@ struct log_setup {
     bool journal;
 };
 
+/* Debug output of libraries says nothing to our users, and what it holds is not ours to vouch for. */
+static bool
+is_foreign_chatter(GLogLevelFlags level, const GLogField *fields, gsize n_fields)
+{
+    if ((level & G_LOG_LEVEL_MASK) < G_LOG_LEVEL_DEBUG)
+        return false;
+    for (gsize i = 0; i < n_fields; i++)
+        if (strcmp(fields[i].key, "GLIB_DOMAIN") == 0)
+            return strcmp(fields[i].value, "sallyport") != 0;
+    return false; /* our own lines without a domain */
+}
+
 static GLogWriterOutput
 write_message(GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer data)
 {
     const struct log_setup *setup = data;
 
-    if ((level & G_LOG_LEVEL_MASK) > setup->level)
+    if ((level & G_LOG_LEVEL_MASK) > setup->level || is_foreign_chatter(level, fields, n_fields))
         return G_LOG_WRITER_HANDLED;
     if (setup->journal
         && g_log_writer_journald(level, fields, n_fields, NULL) == G_LOG_WRITER_HANDLED)
