@@ -102,6 +102,10 @@ on_ended(void *ctx, const char *reason, bool requires_sign_in, const char *messa
         return;
     }
     fprintf(stderr, "sallyport-tunneld: %s: %s\n", reason, message);
+    if (requires_sign_in)
+        fprintf(stderr,
+                "The token is not valid any more. Sign in again (sallyport sign-in --system) or put"
+                " a new token into the token file.\n");
     finish(s, 1);
 }
 
