@@ -119,6 +119,54 @@ answer(struct sim_gateway *g, const struct sp_pkt *pkt, const struct sp_ip_view 
     g_assert_cmpint(r, ==, 0);
 }
 
+static size_t
+build_answer(const struct sp_dns_query *q, bool servfail, uint8_t *buf)
+{
+    struct sp_dns_reply reply =
+        sp_dns_reply(q, servfail ? SP_DNS_RCODE_SERVFAIL : SP_DNS_RCODE_NOERROR, buf, 512);
+    int n;
+
+    if (q->qtype == SP_DNS_TYPE_A && !servfail) {
+        struct sp_ip ip = sp_ip4(203, 0, 113, 77);
+
+        sp_dns_reply_ip(&reply, &q->name, 30, &ip);
+    }
+    n = sp_dns_reply_finish(&reply);
+    g_assert_cmpint(n, >, 0);
+    return (size_t)n;
+}
+
+/* A server inside the site or beyond it. */
+static void
+dns_packet(struct sim_gateway *g, const struct sp_pkt *pkt, const struct sp_ip_view *v)
+{
+    struct sp_endpoint src = { v->dst, 53 }, dst = { v->src, v->src_proto.id };
+    const uint8_t *msg = pkt->buf + pkt->off + v->l4 + 8;
+    struct sp_dns_query parsed;
+    struct sim_query *mine;
+    struct sim_event *e;
+    uint8_t buf[512];
+
+    if (sp_dns_query_parse(sp_span(msg, (size_t)pkt->len - v->l4 - 8), &parsed) < 0) {
+        sim_fail(g->sim, "a broken query came through the tunnel");
+        return;
+    }
+    mine = app_query_at_server(g, v, parsed.id);
+    if (!mine || mine->silent)
+        return;
+    e = post(g->sim, EVENT_PACKET, SP_MS(1 + sim_draw(g->sim, 10)));
+    e->gateway = g->index;
+    e->epoch = g->epoch;
+    g_assert_cmpint(sp_build_udp(e->bytes,
+                                 SP_MTU,
+                                 &src,
+                                 &dst,
+                                 sp_span(buf, build_answer(&parsed, mine->failing, buf)),
+                                 &e->n),
+                    ==,
+                    0);
+}
+
 void
 hosts_packet(struct sim_gateway *g, struct sp_pkt *pkt)
 {
@@ -127,8 +175,11 @@ hosts_packet(struct sim_gateway *g, struct sp_pkt *pkt)
     struct sp_ip_view v;
 
     g->last_traffic = s->now;
-    if (sp_packet_parse(p, pkt->len, &v) != 0 || !sp_packet_checksums_ok(p, &v)
-        || pkt->len != v.l4 + 8u + PROBE_BYTES || memcmp(p + v.l4 + 8, "prob", 4))
+    if (sp_packet_parse(p, pkt->len, &v) == 0 && v.dst_proto.kind == SP_IP_PROTO_UDP
+        && v.dst_proto.id == 53)
+        dns_packet(g, pkt, &v);
+    else if (sp_packet_parse(p, pkt->len, &v) != 0 || !sp_packet_checksums_ok(p, &v)
+             || pkt->len != v.l4 + 8u + PROBE_BYTES || memcmp(p + v.l4 + 8, "prob", 4))
         sim_fail(s, "gateway %d put a packet on its TUN device that nobody sent", g->index);
     else {
         uint32_t id;
@@ -230,8 +281,6 @@ hosts_dns_query(struct sim *s, const struct sp_client_dns_query *q)
     struct sp_dns_query parsed;
     struct sim_query *mine;
     struct sim_event *e;
-    struct sp_dns_reply reply;
-    int n;
 
     if (sp_dns_query_parse(sp_span(q->message, q->len), &parsed) < 0
         || (mine = asked(s, &parsed)) == NULL) {
@@ -242,21 +291,15 @@ hosts_dns_query(struct sim *s, const struct sp_client_dns_query *q)
         if (sp_ip_equal(&s->tun.dns[i].sentinel, &mine->sentinel)
             && !sp_ip_equal(&s->tun.dns[i].upstream, &q->server))
             sim_fail(s, "the query went to another server than its sentinel stands for");
+    if (mine->via >= 0)
+        sim_fail(s, "query %u went outside the tunnel", mine->id);
     mine->recursed = true;
     if (mine->silent)
         return;
     e = post(s, EVENT_DNS, SP_MS(1 + sim_draw(s, 100)));
     e->id = q->id;
     e->result = mine->failing ? SP_CLIENT_DNS_FAILED : SP_CLIENT_DNS_ANSWER;
-    reply = sp_dns_reply(&parsed, SP_DNS_RCODE_NOERROR, e->bytes, SP_MTU);
-    if (parsed.qtype == SP_DNS_TYPE_A) {
-        struct sp_ip ip = sp_ip4(203, 0, 113, 77);
-
-        sp_dns_reply_ip(&reply, &parsed.name, 30, &ip);
-    }
-    n = sp_dns_reply_finish(&reply);
-    g_assert_cmpint(n, >, 0);
-    e->n = (size_t)n;
+    e->n = build_answer(&parsed, false, e->bytes);
 }
 
 /* ---- delivery -------------------------------------------------------------------------------- */

@@ -141,6 +141,21 @@ best(const struct sim *s, const struct sim_probe *p, enum sp_resource_type type)
     return found;
 }
 
+/* A network with filters never permits TCP here, so only one without carries DNS. */
+int
+oracle_tunnels(const struct sim *s, const struct sp_ip *ip)
+{
+    struct sim_probe p = { .udp = true, .name = -1, .dst = { *ip, 53 } };
+    int r;
+
+    if (s->n_portal_dns == 0)
+        return -1;
+    r = best(s, &p, SP_RESOURCE_CIDR);
+    if (r >= 0)
+        return s->resources[r].n_filters ? -1 : r;
+    return best(s, &p, SP_RESOURCE_INTERNET);
+}
+
 static bool
 internet_rejects(const struct sp_ip *ip)
 {

@@ -153,6 +153,9 @@ struct sim_query {
     bool silent;           /* the upstream never answers: no reply */
     bool failing;
     bool recursed;
+    int via; /* resource whose gateway is the way to the server, -1: outside the tunnel */
+    bool served;
+    bool may_lose;
     bool done;
     sp_time at;
     int answers;
@@ -270,6 +273,10 @@ void app_query(struct sim *s, struct sim_query *q);
 void app_receive(struct sim *s, struct sp_pkt *pkt);
 /** app_at_remote() - a probe left gateway @g towards @v->dst */
 void app_at_remote(struct sim_gateway *g, const struct sp_ip_view *v, uint32_t id, bool udp);
+/** app_query_at_server() - a query came through gateway @g. Returns: the query, or NULL */
+struct sim_query *app_query_at_server(struct sim_gateway *g,
+                                      const struct sp_ip_view *v,
+                                      uint16_t id);
 /** app_pending() - something strict is still on its way */
 bool app_pending(const struct sim *s);
 void app_judge(struct sim *s);
@@ -283,6 +290,8 @@ bool oracle_permits(const struct sp_filter_rule *f, size_t n, bool udp, uint16_t
 bool oracle_stack(enum sp_ip_stack stack, uint8_t family);
 /** oracle_route() - fill resource, expect and gw_unreachable of the probe */
 void oracle_route(const struct sim *s, struct sim_probe *p);
+/** oracle_tunnels() - resource that carries queries to server @ip, or -1 (A.6, G.7) */
+int oracle_tunnels(const struct sim *s, const struct sp_ip *ip);
 int oracle_name_of_proxy(const struct sim *s, const struct sp_ip *ip);
 void oracle_check_tun(struct sim *s);
 void oracle_check_list(struct sim *s);

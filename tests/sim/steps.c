@@ -338,7 +338,7 @@ step_records(struct sim *s)
 static void
 draw_servers(struct sim *s, struct sp_ip *list, size_t *n, size_t min)
 {
-    static const char *const all[] = { "9.9.9.9", "1.1.1.1", "2620:fe::fe", "8.8.8.8" };
+    static const char *const all[] = { "9.9.9.9", "10.0.1.53", "2620:fe::fe", "8.8.8.8" };
     unsigned start = sim_draw(s, 4);
 
     *n = min + sim_draw(s, 3);
