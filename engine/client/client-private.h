@@ -4,7 +4,7 @@
  *   authz.c       requests, grants, failures       peers.c      gateways in use, allowed sources
  *   outbound.c    TUN -> peer (A.9)                inbound.c    peer -> TUN (A.10)
  *   dns.c         sentinels, records, upstreams    views.c      TUN config and resource list
- *   dns-tunnel.c  upstreams behind a gateway
+ *   dns-tunnel.c  upstreams behind a gateway       dns-tcp.c    sentinels over TCP
  * Ownership: struct sp_client owns everything below it; peers own their rings. */
 #pragma once
 
@@ -19,6 +19,7 @@
 #include "engine/model/held.h"
 #include "engine/nat/client-dns-nat.h"
 #include "engine/node/node.h"
+#include "engine/tcp/server.h"
 
 #define CLIENT_EVENTS_MAX      4096 /* waiting for the driver */
 #define CLIENT_TUN_QUEUE_MAX   1024 /* packets for the TUN device */
@@ -112,7 +113,9 @@ struct sp_client {
     struct client_dns_tunnel dns_tunnel;
     bool dns_reset_due; /* the TUN config changed: tunnelled queries fail at the next timeout */
     sp_time last_now;
-    struct sp_map names; /* struct sp_dns_record * -> struct client_name * */
+    struct sp_tcp_server *dns_tcp;
+    uint8_t dns_buf[SP_DNS_MESSAGE_MAX]; /* an answer on its way out; not kept between calls */
+    struct sp_map names;                 /* struct sp_dns_record * -> struct client_name * */
     struct sp_nat_dns dns_nat;
 };
 
@@ -240,11 +243,23 @@ void client_dns_handle_result(struct sp_client *c,
                               struct sp_span msg,
                               sp_time now);
 
+/** client_dns_handle_query() - a message of @from, who gets the answer now or later */
+void client_dns_handle_query(struct sp_client *c,
+                             const struct sp_dns_client *from,
+                             struct sp_span msg,
+                             sp_time now);
 /** client_dns_reply() - send @msg to who asked */
 void client_dns_reply(struct sp_client *c,
                       const struct sp_dns_client *to,
                       struct sp_span msg,
                       sp_time now);
+
+/* ---- dns-tcp.c ---- */
+void client_dns_tcp_init(struct sp_client *c);
+/** client_dns_tcp_retarget() - listen on the sentinels in force */
+void client_dns_tcp_retarget(struct sp_client *c);
+/** client_dns_tcp_pump() - new queries are handled, segments go to the TUN device */
+void client_dns_tcp_pump(struct sp_client *c, sp_time now);
 
 /* ---- dns-tunnel.c ---- */
 void client_dns_tunnel_init(struct sp_client *c);

@@ -167,6 +167,7 @@ pump(struct sp_client *c, sp_time now)
 
     while (sp_node_poll_event(c->node, &ev))
         handle_node_event(c, &ev, now);
+    client_dns_tcp_pump(c, now);
     client_dns_pump(c);
     c->last_now = now;
 }
@@ -369,6 +370,7 @@ sp_client_reset(struct sp_client *c, sp_time now)
     sp_client_handle_timeout(c, now);
     sp_dns_pending_clear(&c->dns.pending);
     client_dns_tunnel_reset(c, now);
+    sp_tcp_server_abort_busy(c->dns_tcp);
     sp_node_reset(c->node, now);
     pump(c, now);
     forget_all_peers(c, now);
@@ -403,6 +405,7 @@ sp_client_next_timeout(const struct sp_client *c)
 
     next = sp_time_min(next, client_sites_next_timeout(c));
     next = sp_time_min(next, client_dns_tunnel_next_timeout(c));
+    next = sp_time_min(next, sp_tcp_server_next_timeout(c->dns_tcp));
     return sp_time_min(next, sp_dns_pending_next_timeout(&c->dns.pending));
 }
 

@@ -72,6 +72,8 @@ enum sp_client_event_type {
 struct sp_client_dns_query {
     uint64_t id;
     struct sp_ip server; /* family 0: use @doh_url */
+    bool tcp;            /* it came over TCP: ask over TCP, unless by DoH */
+    struct sp_ip source; /* family 0: around the tunnel; else through it, from this address */
     char *doh_url;
     uint8_t *message; /* owned */
     size_t len;

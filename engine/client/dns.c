@@ -16,6 +16,7 @@ client_dns_init(struct sp_client *c)
     sp_map_init(&c->names, sizeof(const struct sp_dns_record *), &c->cfg.rng);
     sp_nat_dns_init(&c->dns_nat, &c->cfg.rng);
     client_dns_tunnel_init(c);
+    client_dns_tcp_init(c);
 }
 
 void
@@ -29,6 +30,7 @@ client_dns_done(struct sp_client *c)
     sp_map_done(&c->names);
     sp_nat_dns_done(&c->dns_nat);
     client_dns_tunnel_done(c);
+    c->dns_tcp = sp_tcp_server_free(c->dns_tcp);
     sp_dns_stub_done(&c->dns);
 }
 
@@ -257,9 +259,12 @@ void
 client_dns_reply(struct sp_client *c,
                  const struct sp_dns_client *to,
                  struct sp_span msg,
-                 sp_time now SP_UNUSED)
+                 sp_time now)
 {
-    reply_udp(c, to, msg);
+    if (to->transport == SP_DNS_UDP)
+        reply_udp(c, to, msg);
+    else if (sp_tcp_server_answer(c->dns_tcp, to->connection, msg, now) < 0)
+        SP_DEBUG(c->cfg.log, CLIENT, "who asked over TCP is gone");
 }
 
 /* SRV and TXT of a DNS resource belong to the site's own servers, which we cannot ask yet. */
@@ -297,8 +302,41 @@ answered_locally(struct sp_client *c, const struct sp_dns_verdict *verdict, sp_t
     update_record(c, record, now);
 }
 
+/* Silence over UDP; over TCP the next query waits for the answer to this one. */
 static void
-handle_query(struct sp_client *c, const struct sp_dns_client *from, struct sp_span msg, sp_time now)
+refuse(struct sp_client *c,
+       const struct sp_dns_client *from,
+       const struct sp_dns_verdict *verdict,
+       sp_time now)
+{
+    if (from->transport == SP_DNS_UDP)
+        return;
+    if (verdict->outcome == SP_DNS_DROP)
+        sp_tcp_server_abort(c->dns_tcp, from->connection);
+    else
+        reply_servfail(c, from, &verdict->query, now);
+}
+
+static void
+recurse(struct sp_client *c,
+        const struct sp_dns_client *from,
+        const struct sp_dns_verdict *verdict,
+        struct sp_span msg,
+        sp_time now)
+{
+    if (from->transport == SP_DNS_UDP && client_dns_tunnel_wants(c, verdict->upstream)) {
+        client_dns_tunnel_send(c, from, verdict, msg, now);
+    } else if (sp_dns_stub_recurse(&c->dns, from, verdict, msg, now) < 0) {
+        sp_drops_add(&c->drops, SP_DROP_QUEUE_FULL);
+        refuse(c, from, verdict, now);
+    }
+}
+
+void
+client_dns_handle_query(struct sp_client *c,
+                        const struct sp_dns_client *from,
+                        struct sp_span msg,
+                        sp_time now)
 {
     uint8_t buf[SP_DNS_CACHE_MESSAGE_MAX];
     struct sp_dns_verdict verdict;
@@ -307,6 +345,7 @@ handle_query(struct sp_client *c, const struct sp_dns_client *from, struct sp_sp
     switch (verdict.outcome) {
     case SP_DNS_DROP:
         sp_drops_add(&c->drops, SP_DROP_BAD_DNS);
+        refuse(c, from, &verdict, now);
         break;
     case SP_DNS_REPLY:
         if (verdict.local)
@@ -314,33 +353,13 @@ handle_query(struct sp_client *c, const struct sp_dns_client *from, struct sp_sp
         client_dns_reply(c, from, sp_span(buf, verdict.reply_len), now);
         break;
     case SP_DNS_RECURSE:
-        if (client_dns_tunnel_wants(c, verdict.upstream))
-            client_dns_tunnel_send(c, from, &verdict, msg, now);
-        else if (sp_dns_stub_recurse(&c->dns, from, &verdict, msg, now) < 0)
-            sp_drops_add(&c->drops, SP_DROP_QUEUE_FULL);
+        recurse(c, from, &verdict, msg, now);
         break;
     case SP_DNS_FORWARD:
         SP_DEBUG(c->cfg.log, CLIENT, "SRV and TXT of a DNS resource are not supported yet");
         reply_servfail(c, from, &verdict.query, now);
         break;
     }
-}
-
-/* DNS over TCP is not there yet; a reset makes resolvers give up at once instead of waiting. */
-static void
-refuse_tcp(struct sp_client *c, const struct sp_pkt *pkt, const struct sp_ip_view *v)
-{
-    struct sp_pkt *rst = sp_pkt_alloc(c->cfg.pool);
-    size_t len;
-
-    if (rst == NULL)
-        return;
-    if (sp_build_tcp_rst(sp_pkt_data(rst), SP_MTU, pkt->buf + pkt->off, v, &len) < 0) {
-        sp_pkt_free(rst);
-        return;
-    }
-    rst->len = (uint16_t)len;
-    client_to_tun(c, rst);
 }
 
 void
@@ -357,12 +376,13 @@ client_dns_handle_packet(struct sp_client *c,
         };
         const uint8_t *l4 = sp_pkt_data(pkt) + v->l4;
 
-        handle_query(c,
-                     &from,
-                     sp_span(l4 + SP_UDP_HEADER, (size_t)pkt->len - v->l4 - SP_UDP_HEADER),
-                     now);
+        client_dns_handle_query(
+            c,
+            &from,
+            sp_span(l4 + SP_UDP_HEADER, (size_t)pkt->len - v->l4 - SP_UDP_HEADER),
+            now);
     } else if (v->dst_proto.kind == SP_IP_PROTO_TCP) {
-        refuse_tcp(c, pkt, v);
+        sp_tcp_server_handle_packet(c->dns_tcp, pkt, v, now);
     }
     sp_pkt_free(pkt);
 }
@@ -378,6 +398,9 @@ client_dns_pump(struct sp_client *c)
         struct sp_client_event ev = { .type = SP_CLIENT_EVENT_DNS_QUERY };
 
         ev.u.dns.id = req.handle;
+        ev.u.dns.tcp = req.transport == SP_DNS_TCP;
+        if (ev.u.dns.tcp && client_dns_tunnel_wants(c, req.upstream))
+            ev.u.dns.source = req.upstream->ip.family == 4 ? c->interface.ipv4 : c->interface.ipv6;
         if (req.upstream->kind == SP_DNS_DO53)
             ev.u.dns.server = req.upstream->ip;
         else
@@ -396,12 +419,12 @@ finish(struct sp_client *c,
        struct sp_span msg,
        sp_time now)
 {
-    uint8_t buf[SP_DNS_CACHE_MESSAGE_MAX];
     struct sp_dns_client to;
-    int n = sp_dns_stub_finish(&c->dns, handle, result, msg, now, buf, sizeof buf, &to);
+    int n =
+        sp_dns_stub_finish(&c->dns, handle, result, msg, now, c->dns_buf, sizeof c->dns_buf, &to);
 
     if (n > 0)
-        client_dns_reply(c, &to, sp_span(buf, (size_t)n), now);
+        client_dns_reply(c, &to, sp_span(c->dns_buf, (size_t)n), now);
 }
 
 void
@@ -412,6 +435,7 @@ client_dns_handle_timeout(struct sp_client *c, sp_time now)
     while ((handle = sp_dns_pending_expired(&c->dns.pending, now)) != SP_DNS_HANDLE_NONE)
         finish(c, handle, SP_DNS_RESULT_TIMEOUT, sp_span(NULL, 0), now);
     client_dns_tunnel_handle_timeout(c, now);
+    sp_tcp_server_handle_timeout(c->dns_tcp, now);
 }
 
 void

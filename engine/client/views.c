@@ -131,6 +131,7 @@ client_poll_tun_config(struct sp_client *c, struct sp_client_event *ret_ev)
         return false;
     }
     c->dns_reset_due = c->have_last_tun;
+    client_dns_tcp_retarget(c);
     client_tun_config_done(&c->last_tun);
     c->last_tun = config;
     c->have_last_tun = true;

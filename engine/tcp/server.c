@@ -359,6 +359,15 @@ sp_tcp_server_abort(struct sp_tcp_server *s, uint64_t connection)
     s->work = true;
 }
 
+void
+sp_tcp_server_abort_busy(struct sp_tcp_server *s)
+{
+    for (size_t i = 0; i < s->n_conns; i++)
+        if (s->conns[i]->busy)
+            tcp_conn_abort(s->conns[i]);
+    s->work = true;
+}
+
 /* ---- packets out --------------------------------------------------------------------------- */
 
 static struct sp_pkt *

@@ -74,6 +74,8 @@ SP_MUST_CHECK int sp_tcp_server_answer(struct sp_tcp_server *s,
                                        sp_time now);
 /** sp_tcp_server_abort() - reset a connection; unknown ones are ignored */
 void sp_tcp_server_abort(struct sp_tcp_server *s, uint64_t connection);
+/** sp_tcp_server_abort_busy() - reset all connections with an open query: nobody will answer it */
+void sp_tcp_server_abort_busy(struct sp_tcp_server *s);
 /** sp_tcp_server_poll_packet() - a packet for the TUN device, ownership to the caller, or NULL */
 SP_MUST_CHECK struct sp_pkt *sp_tcp_server_poll_packet(struct sp_tcp_server *s, sp_time now);
 void sp_tcp_server_handle_timeout(struct sp_tcp_server *s, sp_time now);

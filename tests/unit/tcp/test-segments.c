@@ -665,6 +665,19 @@ test_never_answered(struct fixture *f, gconstpointer data SP_UNUSED)
 }
 
 static void
+test_abort_busy(struct fixture *f, gconstpointer data SP_UNUSED)
+{
+    connect_client(f);
+    sp_tcp_server_abort_busy(f->s);
+    expect_nothing(f);
+    send_query(f, 1);
+    (void)expect_query(f, 1);
+    sp_tcp_server_abort_busy(f->s);
+    expect(f, R | A);
+    expect_nothing(f);
+}
+
+static void
 test_listen_set(struct fixture *f, gconstpointer data SP_UNUSED)
 {
     struct sp_ip same[] = { sp_ip4(100, 100, 111, 2), sp_ip4(100, 100, 111, 1) };
@@ -725,6 +738,7 @@ main(int argc, char **argv)
     ADD("time-wait-ends", test_time_wait_ends);
     ADD("data-after-close", test_data_after_close);
     ADD("never-answered", test_never_answered);
+    ADD("abort-busy", test_abort_busy);
     ADD("listen-set", test_listen_set);
     ADD("empty-pool", test_empty_pool);
     return g_test_run();
