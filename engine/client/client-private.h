@@ -180,8 +180,6 @@ struct client_peer *client_peer_upsert(struct sp_client *c,
                                        const struct sp_client_authorized *grant);
 /** client_peer_lost() - the connection is gone: forget the peer and everything that hung on it */
 void client_peer_lost(struct sp_client *c, const struct sp_uuid *id, sp_time now);
-/** client_goodbye() - the last word to a peer, or NULL when the pool is empty */
-SP_MUST_CHECK struct sp_pkt *client_goodbye(struct sp_client *c);
 /** client_peer_close() - goodbye, close, forget */
 void client_peer_close(struct sp_client *c, struct client_peer *peer, sp_time now);
 void client_peer_established(struct sp_client *c, const struct sp_uuid *id, sp_time now);

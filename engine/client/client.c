@@ -6,6 +6,7 @@
 
 #include "engine/base/err.h"
 #include "engine/client/client-private.h"
+#include "engine/control/control.h"
 #include "engine/ip/build.h"
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -382,7 +383,7 @@ sp_client_reset(struct sp_client *c, sp_time now)
 void
 sp_client_shutdown(struct sp_client *c, sp_time now)
 {
-    sp_node_close_all(c->node, client_goodbye(c), now);
+    sp_node_close_all(c->node, sp_control_goodbye(c->cfg.pool), now);
     pump(c, now);
     forget_all_peers(c, now);
 }

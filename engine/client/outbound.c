@@ -3,18 +3,7 @@
 #include "engine/base/err.h"
 #include "engine/client/client-private.h"
 #include "engine/control/control.h"
-
-static const struct sp_cidr peer_range4 = { .ip = { .family = 4, .b = { 100, 64 } }, .len = 11 };
-static const struct sp_cidr peer_range6 = {
-    .ip = { .family = 6, .b = { 0xfd, 0x00, 0x20, 0x21, 0x11, 0x11 } },
-    .len = 107,
-};
-
-static bool
-in_peer_range(const struct sp_ip *ip)
-{
-    return sp_cidr_contains(ip->family == 4 ? &peer_range4 : &peer_range6, ip);
-}
+#include "engine/ip/ranges.h"
 
 static const struct sp_ip *
 own_ip(const struct sp_client *c, uint8_t version)
@@ -61,7 +50,7 @@ find_target(struct sp_client *c, const struct sp_ip_view *v, struct target *ret)
         return true;
     }
     internet = client_internet(c);
-    if (internet == NULL || in_peer_range(&v->dst))
+    if (internet == NULL || sp_range_has(&sp_range_peer, &v->dst))
         return false;
     *ret = (struct target){ internet->r.id, internet->filter, NULL };
     return true;
@@ -122,7 +111,7 @@ client_outbound(struct sp_client *c, struct sp_pkt *pkt, sp_time now)
         client_drop(c, pkt, SP_DROP_UNSUPPORTED);
         return;
     }
-    gateway = in_peer_range(&v.dst) ? client_peer_by_ip(c, &v.dst) : NULL;
+    gateway = sp_range_has(&sp_range_peer, &v.dst) ? client_peer_by_ip(c, &v.dst) : NULL;
     if (gateway && gateway->established) {
         client_peer_send(c, gateway, pkt, true, now);
         return;

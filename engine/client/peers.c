@@ -82,19 +82,6 @@ client_peer_lost(struct sp_client *c, const struct sp_uuid *id, sp_time now)
     peer_free(peer);
 }
 
-struct sp_pkt *
-client_goodbye(struct sp_client *c)
-{
-    struct sp_pkt *pkt = sp_pkt_alloc(c->cfg.pool);
-    size_t len;
-
-    if (pkt == NULL)
-        return NULL;
-    sp_assert(sp_control_build_goodbye(sp_pkt_data(pkt), SP_MTU, &len) == 0);
-    pkt->len = (uint16_t)len;
-    return pkt;
-}
-
 void
 client_peer_close(struct sp_client *c, struct client_peer *peer, sp_time now)
 {
@@ -102,7 +89,7 @@ client_peer_close(struct sp_client *c, struct client_peer *peer, sp_time now)
 
     /* A connection that is still being set up raises no CLOSED event, so the clean-up cannot wait
      * for one (A.14 "trap"). */
-    (void)sp_node_close(c->node, &id, client_goodbye(c), now);
+    (void)sp_node_close(c->node, &id, sp_control_goodbye(c->cfg.pool), now);
     client_peer_lost(c, &id, now);
 }
 
@@ -177,17 +164,15 @@ client_peers_poll_held(struct sp_client *c, struct sp_client_event *ret_ev)
     for (size_t i = 0; c->portal_up && i < c->n_peers; i++) {
         struct client_peer *peer = c->peers[i];
         struct sp_strv list;
-        enum sp_client_req_type type;
+        enum sp_held_kind kind = sp_held_take(&peer->held, &list);
 
-        if (sp_held_take_added(&peer->held, &list))
-            type = SP_CLIENT_REQ_NEW_CANDIDATES;
-        else if (sp_held_take_removed(&peer->held, &list))
-            type = SP_CLIENT_REQ_INVALIDATE_CANDIDATES;
-        else
+        if (kind == SP_HELD_NONE)
             continue;
         *ret_ev = (struct sp_client_event){
             .type = SP_CLIENT_EVENT_PORTAL,
-            .u.portal = { .type = type, .u.candidates = { .peer = peer->id, .list = list } },
+            .u.portal = { .type = kind == SP_HELD_ADDED ? SP_CLIENT_REQ_NEW_CANDIDATES
+                                                        : SP_CLIENT_REQ_INVALIDATE_CANDIDATES,
+                          .u.candidates = { .peer = peer->id, .list = list } },
         };
         return true;
     }

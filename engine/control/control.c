@@ -219,3 +219,16 @@ sp_control_build_goodbye(uint8_t *out, size_t cap, size_t *ret_len)
     sp_wr_zero(&w, sizeof body);
     return build(out, cap, SP_CONTROL_GOODBYE, &w, ret_len);
 }
+
+struct sp_pkt *
+sp_control_goodbye(struct sp_pkt_pool *pool)
+{
+    struct sp_pkt *pkt = sp_pkt_alloc(pool);
+    size_t len;
+
+    if (pkt == NULL)
+        return NULL;
+    sp_assert(sp_control_build_goodbye(sp_pkt_data(pkt), SP_MTU, &len) == 0);
+    pkt->len = (uint16_t)len;
+    return pkt;
+}

@@ -56,3 +56,5 @@ SP_MUST_CHECK int sp_control_build_domain_status(uint8_t *out,
                                                  size_t *ret_len);
 /** sp_control_build_goodbye() - Returns: 0 or SP_E_NOBUF */
 SP_MUST_CHECK int sp_control_build_goodbye(uint8_t *out, size_t cap, size_t *ret_len);
+/** sp_control_goodbye() - the same as a packet of @pool, or NULL when there is none left */
+SP_MUST_CHECK struct sp_pkt *sp_control_goodbye(struct sp_pkt_pool *pool);

@@ -4,13 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* spec tunnel 0.1 */
-static const struct sp_cidr proxies_v4 = { { 4, { 100, 96 } }, 11 };
-static const struct sp_cidr proxies_v6 = {
-    { 6, { 0xfd, 0, 0x20, 0x21, 0x11, 0x11, 0x80 } },
-    107,
-};
-static const struct sp_cidr sentinels_v4 = { { 4, { 100, 100, 111 } }, 24 };
+#include "engine/ip/ranges.h"
 
 struct sp_dns_resource {
     struct sp_uuid id;
@@ -24,8 +18,11 @@ sp_dns_records_init(struct sp_dns_records *records, const struct sp_rng *rng)
 {
     *records = (struct sp_dns_records){
         /* Network and broadcast address are no hosts in IPv4; in IPv6 all are usable. */
-        .v4 = { .base = proxies_v4.ip, .next = 1, .end = (1u << 21) - 1, .skip = sentinels_v4 },
-        .v6 = { .base = proxies_v6.ip, .next = 0, .end = 1u << 21 },
+        .v4 = { .base = sp_range_proxy.v4.ip,
+                .next = 1,
+                .end = (1u << 21) - 1,
+                .skip = sp_range_sentinel.v4 },
+        .v6 = { .base = sp_range_proxy.v6.ip, .next = 0, .end = 1u << 21 },
     };
     sp_map_init(&records->by_name, sizeof(struct sp_dns_name), rng);
     sp_map_init(&records->by_ip, sizeof(struct sp_ip), rng);
@@ -65,8 +62,7 @@ sp_dns_records_done(struct sp_dns_records *records)
 bool
 sp_dns_is_proxy(const struct sp_ip *ip)
 {
-    return (sp_cidr_contains(&proxies_v4, ip) && !sp_cidr_contains(&sentinels_v4, ip))
-           || sp_cidr_contains(&proxies_v6, ip);
+    return sp_range_has(&sp_range_proxy, ip) && !sp_cidr_contains(&sp_range_sentinel.v4, ip);
 }
 
 /* ---- addresses ----------------------------------------------------------------------------- */

@@ -5,14 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
-#define SENTINELS 256 /* addresses in each of the two ranges */
+#include "engine/ip/ranges.h"
 
-/* spec tunnel 0.1 */
-static const struct sp_cidr sentinels_v4 = { { 4, { 100, 100, 111, 0 } }, 24 };
-static const struct sp_cidr sentinels_v6 = {
-    { 6, { 0xfd, 0, 0x20, 0x21, 0x11, 0x11, 0x80, 0, 1, 0, 1, 0, 1, 0x11, 0, 0 } },
-    120,
-};
+#define SENTINELS 256 /* addresses in each of the two ranges */
 
 bool
 sp_dns_upstream_equal(const struct sp_dns_upstream *a, const struct sp_dns_upstream *b)
@@ -41,7 +36,7 @@ sp_dns_upstream_done(struct sp_dns_upstream *upstream)
 bool
 sp_dns_is_sentinel(const struct sp_ip *ip)
 {
-    return sp_cidr_contains(&sentinels_v4, ip) || sp_cidr_contains(&sentinels_v6, ip);
+    return sp_range_has(&sp_range_sentinel, ip);
 }
 
 static bool
@@ -197,8 +192,8 @@ update(struct sp_dns_servers *servers)
         bool six = list.v[i].kind == SP_DNS_DO53 && list.v[i].ip.family == 6;
 
         map[i].upstream = sp_dns_upstream_copy(&list.v[i]);
-        map[i].sentinel = six ? next_sentinel(servers, &sentinels_v6, &v6)
-                              : next_sentinel(servers, &sentinels_v4, &v4);
+        map[i].sentinel = six ? next_sentinel(servers, &sp_range_sentinel.v6, &v6)
+                              : next_sentinel(servers, &sp_range_sentinel.v4, &v4);
     }
     clear_map(servers->map, servers->n);
     memcpy(servers->map, map, list.n * sizeof map[0]);

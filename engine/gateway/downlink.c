@@ -3,6 +3,7 @@
 #include "engine/base/err.h"
 #include "engine/gateway/gateway-private.h"
 #include "engine/ip/icmp.h"
+#include "engine/ip/ranges.h"
 
 /* NAT stage. Returns the reason to drop, or _SP_DROP_MAX to go on. */
 static enum sp_drop
@@ -23,7 +24,7 @@ check(struct gw_peer *peer, const struct sp_ip_view *v)
 {
     if (!sp_ip_equal(&v->dst, v->version == 4 ? &peer->ipv4 : &peer->ipv6))
         return SP_DROP_NOT_A_PEER;
-    if (gw_in_peer_range(&v->src))
+    if (sp_range_has(&sp_range_peer, &v->src))
         return SP_DROP_NOT_ALLOWED;
     if (sp_icmp_is_error_type(v))
         return _SP_DROP_MAX;
@@ -45,7 +46,7 @@ gw_downlink(struct sp_gw *gw, struct sp_pkt *pkt, sp_time now)
         return;
     }
     pkt->ecn = v.ecn;
-    if (!gw_in_peer_range(&v.dst)) {
+    if (!sp_range_has(&sp_range_peer, &v.dst)) {
         gw_drop(gw, pkt, SP_DROP_NOT_A_PEER);
         return;
     }

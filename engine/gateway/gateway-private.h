@@ -92,9 +92,6 @@ void gw_drop(struct sp_gw *gw, struct sp_pkt *pkt, enum sp_drop reason);
 void gw_to_tun(struct sp_gw *gw, struct sp_pkt *pkt);
 /** gw_send() - takes @pkt; a peer that is not connected is a counted drop, nothing is buffered */
 void gw_send(struct sp_gw *gw, const struct gw_peer *peer, struct sp_pkt *pkt, sp_time now);
-SP_MUST_CHECK struct sp_pkt *gw_goodbye(struct sp_gw *gw);
-bool gw_in_peer_range(const struct sp_ip *ip);
-bool gw_in_proxy_range(const struct sp_ip *ip);
 /** gw_is_own_ip() - one of the gateway's tunnel addresses */
 bool gw_is_own_ip(const struct sp_gw *gw, const struct sp_ip *ip);
 

@@ -92,38 +92,6 @@ gw_send(struct sp_gw *gw, const struct gw_peer *peer, struct sp_pkt *pkt, sp_tim
         gw_drop(gw, pkt, SP_DROP_NOT_CONNECTED);
 }
 
-struct sp_pkt *
-gw_goodbye(struct sp_gw *gw)
-{
-    struct sp_pkt *pkt = sp_pkt_alloc(gw->cfg.pool);
-    size_t len;
-
-    if (pkt == NULL)
-        return NULL;
-    sp_assert(sp_control_build_goodbye(sp_pkt_data(pkt), SP_MTU, &len) == 0);
-    pkt->len = (uint16_t)len;
-    return pkt;
-}
-
-bool
-gw_in_peer_range(const struct sp_ip *ip)
-{
-    static const struct sp_cidr range4 = { { 4, { 100, 64 } }, 11 };
-    static const struct sp_cidr range6 = { { 6, { 0xfd, 0x00, 0x20, 0x21, 0x11, 0x11 } }, 107 };
-
-    return sp_cidr_contains(ip->family == 4 ? &range4 : &range6, ip);
-}
-
-bool
-gw_in_proxy_range(const struct sp_ip *ip)
-{
-    static const struct sp_cidr range4 = { { 4, { 100, 96 } }, 11 };
-    static const struct sp_cidr range6 = { { 6, { 0xfd, 0x00, 0x20, 0x21, 0x11, 0x11, 0x80 } },
-                                           107 };
-
-    return sp_cidr_contains(ip->family == 4 ? &range4 : &range6, ip);
-}
-
 bool
 gw_is_own_ip(const struct sp_gw *gw, const struct sp_ip *ip)
 {
@@ -286,7 +254,7 @@ sp_gw_reset(struct sp_gw *gw, sp_time now)
 void
 sp_gw_shutdown(struct sp_gw *gw, sp_time now)
 {
-    sp_node_close_all(gw->node, gw_goodbye(gw), now);
+    sp_node_close_all(gw->node, sp_control_goodbye(gw->cfg.pool), now);
     pump(gw);
     while (gw->n_peers)
         gw_peer_remove(gw, gw->peers[gw->n_peers - 1]);
@@ -334,17 +302,15 @@ poll_held(struct sp_gw *gw, struct sp_gw_event *ret_ev)
     for (size_t i = 0; gw->portal_up && i < gw->n_peers; i++) {
         struct gw_peer *peer = gw->peers[i];
         struct sp_strv list;
-        enum sp_gw_req_type type;
+        enum sp_held_kind kind = sp_held_take(&peer->held, &list);
 
-        if (sp_held_take_added(&peer->held, &list))
-            type = SP_GW_REQ_NEW_CANDIDATES;
-        else if (sp_held_take_removed(&peer->held, &list))
-            type = SP_GW_REQ_INVALIDATE_CANDIDATES;
-        else
+        if (kind == SP_HELD_NONE)
             continue;
         *ret_ev = (struct sp_gw_event){
             .type = SP_GW_EVENT_PORTAL,
-            .u.portal = { .type = type, .u.candidates = { .peer = peer->id, .list = list } },
+            .u.portal = { .type = kind == SP_HELD_ADDED ? SP_GW_REQ_NEW_CANDIDATES
+                                                        : SP_GW_REQ_INVALIDATE_CANDIDATES,
+                          .u.candidates = { .peer = peer->id, .list = list } },
         };
         return true;
     }

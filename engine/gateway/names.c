@@ -6,6 +6,7 @@
 #include "engine/base/err.h"
 #include "engine/dns/name.h"
 #include "engine/gateway/gateway-private.h"
+#include "engine/ip/ranges.h"
 
 static void
 send_status(struct sp_gw *gw,
@@ -215,7 +216,7 @@ setup_nat(struct sp_gw *gw,
     if (res == NULL || !matches(res, lookup->domain))
         return SP_E_NOTFOUND;
     for (size_t i = 0; i < lookup->n_proxies; i++)
-        if (!gw_in_proxy_range(&lookup->proxies[i]))
+        if (!sp_range_has(&sp_range_proxy, &lookup->proxies[i]))
             return SP_E_MALFORMED;
     wipe_if_renumbered(peer, lookup);
     qsort(lookup->proxies, lookup->n_proxies, sizeof *lookup->proxies, compare_ips);

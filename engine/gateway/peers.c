@@ -92,7 +92,7 @@ void
 gw_peer_close(struct sp_gw *gw, struct gw_peer *peer, sp_time now)
 {
     SP_INFO(gw->cfg.log, GW, "client has no access left, closing its connection");
-    (void)sp_node_close(gw->node, &peer->id, gw_goodbye(gw), now);
+    (void)sp_node_close(gw->node, &peer->id, sp_control_goodbye(gw->cfg.pool), now);
     gw_peer_remove(gw, peer);
 }
 

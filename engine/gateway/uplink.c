@@ -4,6 +4,7 @@
 #include "engine/gateway/gateway-private.h"
 #include "engine/ip/build.h"
 #include "engine/ip/icmp.h"
+#include "engine/ip/ranges.h"
 
 /* Never reached through the Internet resource (B.4). */
 static const struct sp_cidr internet_rejects[] = {
@@ -30,7 +31,7 @@ gw_classify(struct gw_peer *peer, const struct sp_ip *remote, struct sp_ip_proto
 {
     const struct sp_route *route;
 
-    if (has_internet(peer) && !gw_in_proxy_range(remote)) {
+    if (has_internet(peer) && !sp_range_has(&sp_range_proxy, remote)) {
         for (size_t i = 0; i < SP_ARRAY_SIZE(internet_rejects); i++)
             if (sp_cidr_contains(&internet_rejects[i], remote))
                 return GW_CLASS_INTERNET_REJECTS;
@@ -80,7 +81,8 @@ policy(struct sp_gw *gw,
     }
     if (gw_is_own_ip(gw, &v->dst))
         return true;
-    class = gw_in_peer_range(&v->dst) ? GW_CLASS_REFUSED : gw_classify(peer, &v->dst, v->dst_proto);
+    class = sp_range_has(&sp_range_peer, &v->dst) ? GW_CLASS_REFUSED
+                                                  : gw_classify(peer, &v->dst, v->dst_proto);
     if (class == GW_CLASS_ALLOWED)
         return true;
     refuse(gw,
@@ -104,7 +106,7 @@ translate(struct sp_gw *gw,
     const struct gw_translation *t;
     int r;
 
-    if (gw_is_own_ip(gw, &v->dst) || !gw_in_proxy_range(&v->dst)) {
+    if (gw_is_own_ip(gw, &v->dst) || !sp_range_has(&sp_range_proxy, &v->dst)) {
         gw_to_tun(gw, pkt);
         return;
     }

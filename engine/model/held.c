@@ -91,16 +91,12 @@ take_list(struct sp_strv *from, struct sp_strv *ret_list)
     return true;
 }
 
-bool
-sp_held_take_added(struct sp_held *held, struct sp_strv *ret_list)
+enum sp_held_kind
+sp_held_take(struct sp_held *held, struct sp_strv *ret_list)
 {
-    return take_list(&held->added, ret_list);
-}
-
-bool
-sp_held_take_removed(struct sp_held *held, struct sp_strv *ret_list)
-{
-    return take_list(&held->removed, ret_list);
+    if (take_list(&held->added, ret_list))
+        return SP_HELD_ADDED;
+    return take_list(&held->removed, ret_list) ? SP_HELD_REMOVED : SP_HELD_NONE;
 }
 
 void

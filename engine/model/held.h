@@ -13,6 +13,12 @@ struct sp_held {
     struct sp_strv removed;
 };
 
+enum sp_held_kind {
+    SP_HELD_NONE,
+    SP_HELD_ADDED,
+    SP_HELD_REMOVED,
+};
+
 /** sp_held_add() - a new local candidate. Returns: 0 or SP_E_LIMIT (not held) */
 int sp_held_add(struct sp_held *held, const char *candidate);
 /** sp_held_remove() - a withdrawn one; cancels an addition not yet sent.
@@ -20,9 +26,7 @@ int sp_held_add(struct sp_held *held, const char *candidate);
 int sp_held_remove(struct sp_held *held, const char *candidate);
 /** sp_held_is_empty() - nothing to send */
 bool sp_held_is_empty(const struct sp_held *held);
-/** sp_held_take_added() - move the additions out, sorted by priority descending, then text.
- * Returns: false when there is none; otherwise the caller owns *@ret_list */
-bool sp_held_take_added(struct sp_held *held, struct sp_strv *ret_list);
-/** sp_held_take_removed() - likewise for withdrawals */
-bool sp_held_take_removed(struct sp_held *held, struct sp_strv *ret_list);
+/** sp_held_take() - move out what has to be sent next: the additions, then the withdrawals, each
+ * sorted by priority descending, then text. Unless NONE is returned the caller owns *@ret_list */
+enum sp_held_kind sp_held_take(struct sp_held *held, struct sp_strv *ret_list);
 void sp_held_done(struct sp_held *held);

@@ -3,20 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/ip/ranges.h"
 #include "engine/node/node-private.h"
-
-/* The tunnel's own ranges: a path through the tunnel would carry itself. */
-static const struct sp_cidr tunnel_ranges[] = {
-    { .ip = { .family = 4, .b = { 100, 64 } }, .len = 10 },
-    { .ip = { .family = 6, .b = { 0xfd, 0x00, 0x20, 0x21, 0x11, 0x11 } }, .len = 48 },
-};
 
 static bool
 is_acceptable(const struct sp_endpoint *ep)
 {
-    for (size_t i = 0; i < SP_ARRAY_SIZE(tunnel_ranges); i++)
-        if (sp_cidr_contains(&tunnel_ranges[i], &ep->ip))
-            return false;
+    /* A path through the tunnel would carry itself. */
+    if (sp_range_has(&sp_range_tunnel, &ep->ip))
+        return false;
     return ep->port != 0 && sp_ice_addr_ok(ep);
 }
 

@@ -22,7 +22,7 @@ held_cancels_and_sorts(void)
     g_assert_cmpint(sp_held_add(&held, HOST), ==, 0);
     g_assert_cmpint(sp_held_add(&held, HOST), ==, 0);
     g_assert_cmpint(sp_held_add(&held, HOST6), ==, 0);
-    g_assert_true(sp_held_take_added(&held, &list));
+    g_assert_cmpint(sp_held_take(&held, &list), ==, SP_HELD_ADDED);
     g_assert_cmpuint(list.n, ==, 3);
     g_assert_cmpstr(list.v[0], ==, HOST6);
     g_assert_cmpstr(list.v[1], ==, HOST);
@@ -35,8 +35,17 @@ held_cancels_and_sorts(void)
     g_assert_true(sp_held_is_empty(&held));
     g_assert_cmpint(sp_held_remove(&held, SRFLX), ==, 0);
     g_assert_cmpint(sp_held_add(&held, SRFLX), ==, 0);
-    g_assert_false(sp_held_take_removed(&held, &list));
-    g_assert_true(sp_held_take_added(&held, &list));
+    g_assert_cmpint(sp_held_take(&held, &list), ==, SP_HELD_ADDED);
+    sp_strv_done(&list);
+    g_assert_cmpint(sp_held_take(&held, &list), ==, SP_HELD_NONE);
+
+    /* additions go before withdrawals */
+    g_assert_cmpint(sp_held_remove(&held, HOST), ==, 0);
+    g_assert_cmpint(sp_held_add(&held, SRFLX), ==, 0);
+    g_assert_cmpint(sp_held_take(&held, &list), ==, SP_HELD_ADDED);
+    sp_strv_done(&list);
+    g_assert_cmpint(sp_held_take(&held, &list), ==, SP_HELD_REMOVED);
+    g_assert_cmpstr(list.v[0], ==, HOST);
     sp_strv_done(&list);
     sp_held_done(&held);
 }
