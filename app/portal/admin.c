@@ -96,7 +96,7 @@ list_rows(struct context *cx, const struct noun *noun, GError **error)
 {
     g_autoptr(sqlite3_stmt) s =
         sp_cp_db_prepare(cx->db, error, noun->list_sql, "s", cx->account_id);
-    g_autoptr(JsonNode) root = json_node_init_array(json_node_alloc(), json_array_new());
+    g_autoptr(JsonNode) root = sp_cp_json_array_node(json_array_new());
     g_autofree char *text = NULL;
     int r = s ? 1 : -1;
 

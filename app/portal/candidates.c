@@ -23,7 +23,7 @@ sp_cp_candidates_payload(JsonObject *payload, const char *peer_member, const cha
     json_object_set_string_member(o, peer_member, peer_id);
     json_object_set_array_member(o, "candidates", list);
     payload = o;
-    return json_node_init_object(json_node_alloc(), payload);
+    return sp_cp_json_object_node(payload);
 }
 
 GPtrArray *

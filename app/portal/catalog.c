@@ -607,8 +607,8 @@ filter_object(const char *word)
 char *
 sp_cp_filters_from_words(const char *const *words, GError **error)
 {
-    g_autoptr(JsonNode) node = json_node_init_array(json_node_alloc(), json_array_new());
-    JsonArray *list = json_node_get_array(node);
+    JsonArray *list = json_array_new();
+    g_autoptr(JsonNode) node = sp_cp_json_array_node(list);
 
     for (; words && *words; words++) {
         JsonObject *o = filter_object(*words);

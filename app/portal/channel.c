@@ -54,7 +54,7 @@ send_frame(struct sp_cp_channel *ch,
 static JsonNode *
 empty_object(void)
 {
-    return json_node_init_object(json_node_alloc(), json_object_new());
+    return sp_cp_json_object_node(json_object_new());
 }
 
 static void

@@ -168,7 +168,7 @@ sync_interface(struct sp_cp_client *c, const struct sp_cp_account *account, bool
         return;
     o = json_object_new();
     json_object_set_member(o, "interface", g_steal_pointer(&interface));
-    sp_cp_channel_push(c->channel, "config_changed", json_node_init_object(json_node_alloc(), o));
+    sp_cp_channel_push(c->channel, "config_changed", sp_cp_json_object_node(o));
     g_free(c->told_interface);
     c->told_interface = g_steal_pointer(&text);
 }
@@ -216,9 +216,7 @@ push_failed(struct sp_cp_client *c, const char *resource_id, const char *reason)
     json_object_set_string_member(o, "resource_id", resource_id);
     json_object_set_string_member(o, "reason", reason);
     json_object_set_array_member(o, "violated_properties", json_array_new());
-    sp_cp_channel_push(c->channel,
-                       "authorization_creation_failed",
-                       json_node_init_object(json_node_alloc(), o));
+    sp_cp_channel_push(c->channel, "authorization_creation_failed", sp_cp_json_object_node(o));
 }
 
 static gboolean

@@ -215,7 +215,7 @@ push_reject(struct sp_cp_gateway *g, const struct sp_cp_authz *a)
 
     json_object_set_string_member(o, "client_id", a->client_id);
     json_object_set_string_member(o, "resource_id", a->resource_id);
-    sp_cp_channel_push(g->channel, "reject_access", json_node_init_object(json_node_alloc(), o));
+    sp_cp_channel_push(g->channel, "reject_access", sp_cp_json_object_node(o));
 }
 
 /* Expired entries go silently: the gateway watches its own clock. */

@@ -105,3 +105,21 @@ sp_cp_json_get_uuid(JsonObject *object, const char *member)
 {
     return sp_cp_uuid_normalise(sp_cp_json_get_text(object, member));
 }
+
+JsonNode *
+sp_cp_json_object_node(JsonObject *object)
+{
+    JsonNode *node = json_node_new(JSON_NODE_OBJECT);
+
+    json_node_take_object(node, object);
+    return node;
+}
+
+JsonNode *
+sp_cp_json_array_node(JsonArray *array)
+{
+    JsonNode *node = json_node_new(JSON_NODE_ARRAY);
+
+    json_node_take_array(node, array);
+    return node;
+}

@@ -24,3 +24,7 @@ char *sp_cp_json_get_uuid(JsonObject *object, const char *member);
 const char *sp_cp_json_node_text(JsonNode *node);
 /** sp_cp_uuid_normalise() - lower case with hyphens (owned), or NULL */
 char *sp_cp_uuid_normalise(const char *text);
+/** sp_cp_json_object_node() - owned node around a taken object, which json_node_init_object() is not */
+JsonNode *sp_cp_json_object_node(JsonObject *object);
+/** sp_cp_json_array_node() - the same for an array */
+JsonNode *sp_cp_json_array_node(JsonArray *array);

@@ -102,7 +102,7 @@ finish_gui(struct sp_cp_signin *s,
 {
     g_autofree char *path = cookie_path(account);
     g_autofree char *target = g_strdup_printf("%s/client_redirect", path);
-    g_autoptr(JsonNode) root = json_node_init_object(json_node_alloc(), json_object_new());
+    g_autoptr(JsonNode) root = sp_cp_json_object_node(json_object_new());
     JsonObject *o = json_node_get_object(root);
     g_autoptr(GString) body = g_string_new(NULL);
     char *text, *cookie;

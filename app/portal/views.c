@@ -5,18 +5,10 @@
 
 #include <sodium.h>
 
+#include "app/portal/json.h"
 #include "engine/base/addr.h"
 
 #define INGEST_GRACE_SECS (30 * 86400)
-
-static JsonNode *
-node_of(JsonObject *object)
-{
-    JsonNode *node = json_node_new(JSON_NODE_OBJECT);
-
-    json_node_take_object(node, object);
-    return node;
-}
 
 static void
 add_text_if(JsonObject *object, const char *member, const char *text)
@@ -72,7 +64,7 @@ sp_cp_view_client_interface(const struct sp_cp_account *account, const struct sp
     json_object_set_array_member(o, "upstream_doh", doh);
     json_object_set_array_member(o, "upstream_dns", legacy);
     add_text_or_null(o, "search_domain", account->search_domain);
-    return node_of(o);
+    return sp_cp_json_object_node(o);
 }
 
 static void
@@ -82,7 +74,7 @@ add_filters(JsonObject *o, const struct sp_cp_resource *r)
 
     if (!filters || !JSON_NODE_HOLDS_ARRAY(filters)) {
         g_clear_pointer(&filters, json_node_unref);
-        filters = json_node_init_array(json_node_alloc(), json_array_new());
+        filters = sp_cp_json_array_node(json_array_new());
     }
     json_object_set_member(o, "filters", filters);
 }
@@ -104,14 +96,14 @@ sp_cp_view_client_resource(const struct sp_cp_resource *r)
     json_object_set_array_member(o, "gateway_groups", sites);
     if (g_str_equal(r->type, "internet")) {
         json_object_set_boolean_member(o, "can_be_disabled", TRUE);
-        return node_of(o);
+        return sp_cp_json_object_node(o);
     }
     json_object_set_string_member(o, "address", r->address);
     add_text_or_null(o, "address_description", r->address_description);
     if (g_str_equal(r->type, "dns"))
         json_object_set_string_member(o, "ip_stack", r->ip_stack ? r->ip_stack : "dual");
     add_filters(o, r);
-    return node_of(o);
+    return sp_cp_json_object_node(o);
 }
 
 JsonNode *
@@ -122,11 +114,11 @@ sp_cp_view_gateway_resource(const struct sp_cp_resource *r)
     json_object_set_string_member(o, "id", r->id);
     json_object_set_string_member(o, "type", r->type);
     if (g_str_equal(r->type, "internet"))
-        return node_of(o);
+        return sp_cp_json_object_node(o);
     json_object_set_string_member(o, "name", r->name);
     json_object_set_string_member(o, "address", r->address);
     add_filters(o, r);
-    return node_of(o);
+    return sp_cp_json_object_node(o);
 }
 
 JsonNode *
@@ -137,7 +129,7 @@ sp_cp_view_flow_logs(const char *public_url)
     json_object_set_string_member(o, "api_url", public_url);
     json_object_set_int_member(o, "upload_interval_secs", 0);
     json_object_set_int_member(o, "upload_batch_size", 1000);
-    return node_of(o);
+    return sp_cp_json_object_node(o);
 }
 
 JsonNode *
@@ -147,7 +139,7 @@ sp_cp_view_relays_presence(void)
 
     json_object_set_array_member(o, "disconnected_ids", json_array_new());
     json_object_set_array_member(o, "connected", json_array_new());
-    return node_of(o);
+    return sp_cp_json_object_node(o);
 }
 
 JsonNode *
@@ -157,7 +149,7 @@ sp_cp_view_ice(const char *ufrag, const char *pwd)
 
     json_object_set_string_member(o, "username", ufrag);
     json_object_set_string_member(o, "password", pwd);
-    return node_of(o);
+    return sp_cp_json_object_node(o);
 }
 
 JsonNode *
@@ -176,7 +168,7 @@ sp_cp_view_client_init(const struct sp_cp_account *account,
     json_object_set_array_member(o, "relays", json_array_new());
     json_object_set_array_member(o, "authorizations", json_array_new());
     json_object_set_member(o, "flow_logs", sp_cp_view_flow_logs(public_url));
-    return node_of(o);
+    return sp_cp_json_object_node(o);
 }
 
 static JsonArray *
@@ -216,7 +208,7 @@ sp_cp_view_gateway_init(const struct sp_cp_account *account,
     json_object_set_string_member(o, "account_slug", account->slug);
     json_object_set_array_member(o, "authorizations", authorization_list(authorizations));
     json_object_set_member(o, "flow_logs", sp_cp_view_flow_logs(public_url));
-    return node_of(o);
+    return sp_cp_json_object_node(o);
 }
 
 static void
@@ -255,7 +247,7 @@ ingest_token(const struct sp_cp_flow *f, const char *role)
     add_text_if(o, "initiator_client_version", f->client->version);
     add_iso_time(o, "authorized_at", now);
     add_iso_time(o, "authorization_expires_at", f->expires_at);
-    claims = node_of(o);
+    claims = sp_cp_json_object_node(o);
     return sp_cp_jwt_sign(claims, f->account->ingest_key, sizeof f->account->ingest_key);
 }
 
@@ -342,7 +334,7 @@ sp_cp_view_create_authorization(const struct sp_cp_flow *f, const char *ref)
     json_object_set_string_member(o, "flow_logs_ingest_token", ingest);
     json_object_set_object_member(o, "subject", subject_object(f));
     secrets_done(&secrets);
-    return node_of(o);
+    return sp_cp_json_object_node(o);
 }
 
 JsonNode *
@@ -364,5 +356,5 @@ sp_cp_view_authorization_created(const struct sp_cp_flow *f)
     json_object_set_boolean_member(o, "use_iceless", FALSE);
     json_object_set_string_member(o, "flow_logs_ingest_token", ingest);
     secrets_done(&secrets);
-    return node_of(o);
+    return sp_cp_json_object_node(o);
 }
