@@ -48,7 +48,8 @@ fix_mac1(const struct sp_wg_identity *to, const uint8_t *data, size_t size, uint
     size_t n = SP_MIN(size, (size_t)SP_WG_INITIATION_LEN);
     enum sp_wg_kind kind;
 
-    memcpy(msg, data, n);
+    if (n > 0)
+        memcpy(msg, data, n);
     kind = sp_wg_classify(sp_span(msg, n));
     if (kind == SP_WG_INITIATION || kind == SP_WG_RESPONSE)
         sp_wg_mac(msg + n - SP_WG_MACS_LEN,
