@@ -6,7 +6,7 @@ import sys
 import source
 
 # Words of the trade that codespell takes for mistakes.
-IGNORE = "ect,cnat,hel,activ"
+IGNORE = "ect,cnat,hel,activ,abd,tru,caf"
 SUFFIXES = {".c", ".h", ".py", ".sh", ".md", ".scd", ".xml", ".policy", ".txt", ".build", ".in", ".conf",
             ""}
 
