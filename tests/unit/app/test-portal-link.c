@@ -829,7 +829,13 @@ hosts_file_comes_first(void)
     unlink(path);
 }
 
-/* The leak checker of gcc 12 crashes in threads that have used a TLS library loaded at run time. */
+#ifdef __has_feature
+#    if __has_feature(address_sanitizer)
+#        define __SANITIZE_ADDRESS__ 1 /* as gcc says it */
+#    endif
+#endif
+
+/* Leak checkers crash in threads that have used a TLS library loaded at run time (gcc 12, clang 14). */
 static bool
 leak_checker_would_crash(void)
 {
