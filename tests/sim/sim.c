@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <glib.h>
+
 #include "tests/sim/sim.h"
 
 static const char *const plants[_SIM_PLANT_MAX] = {
@@ -66,13 +68,13 @@ parse(int argc, char **argv, struct options *o)
         } else if (!strcmp(argv[i], "--expect-found")) {
             o->expect_found = true;
         } else if (!strcmp(argv[i], "--seed")) {
-            o->first = o->last = strtoull(value, NULL, 10);
+            o->first = o->last = g_ascii_strtoull(value, NULL, 10);
             i++;
         } else if (!strcmp(argv[i], "--seeds")) {
-            o->first = strtoull(value, &end, 10);
+            o->first = g_ascii_strtoull(value, &end, 10);
             if (strncmp(end, "..", 2))
                 usage();
-            o->last = strtoull(end + 2, NULL, 10);
+            o->last = g_ascii_strtoull(end + 2, NULL, 10);
             i++;
         } else if (!strcmp(argv[i], "--plant")) {
             while (o->plant < _SIM_PLANT_MAX && strcmp(plants[o->plant], value))

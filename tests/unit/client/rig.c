@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/client/rig.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/err.h"
@@ -72,8 +71,8 @@ parse_filter(const char *word)
 
     if (strcmp(word, "icmp") != 0) {
         f.proto = g_str_has_prefix(word, "tcp") ? SP_FILTER_TCP : SP_FILTER_UDP;
-        f.port_start = (uint16_t)atoi(strchr(word, ':') + 1);
-        f.port_end = (uint16_t)atoi(strchr(word, '-') + 1);
+        f.port_start = (uint16_t)g_ascii_strtoull(strchr(word, ':') + 1, NULL, 10);
+        f.port_end = (uint16_t)g_ascii_strtoull(strchr(word, '-') + 1, NULL, 10);
     }
     return f;
 }
@@ -98,7 +97,7 @@ rig_resource(uint8_t number, const char *spec)
     res.filters = sp_xcalloc(4, sizeof *res.filters);
     for (int i = 1; words[i]; i++) {
         if (g_str_has_prefix(words[i], "site:"))
-            site = (uint8_t)atoi(words[i] + 5);
+            site = (uint8_t)g_ascii_strtoull(words[i] + 5, NULL, 10);
         else if (!strcmp(words[i], "v4"))
             res.ip_stack = SP_IP_STACK_IPV4_ONLY;
         else if (g_str_has_prefix(words[i], "name:"))
@@ -134,7 +133,8 @@ rig_init(struct rig *r, const char *resources)
     for (size_t i = 0; list[i] && *list[i]; i++) {
         char *spec = strchr(list[i], '=') + 1;
 
-        msg.u.init.resources[msg.u.init.n_resources++] = rig_resource((uint8_t)atoi(list[i]), spec);
+        msg.u.init.resources[msg.u.init.n_resources++] =
+            rig_resource((uint8_t)g_ascii_strtoull(list[i], NULL, 10), spec);
     }
     g_strfreev(list);
     sp_client_set_system_resolvers(r->c, &resolver, 1, r->now);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Spec tunnel B.2 to B.8 and F.5 "gateway peer": a gateway engine, one far node as its client. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/err.h"
@@ -167,7 +166,7 @@ grant(struct rig *r, uint8_t number, const char *address, const char *filter, in
         a->resource.filters[0].proto = strcmp(filter, "icmp") ? SP_FILTER_UDP : SP_FILTER_ICMP;
         if (strcmp(filter, "icmp"))
             a->resource.filters[0].port_start = a->resource.filters[0].port_end =
-                (uint16_t)atoi(filter);
+                (uint16_t)g_ascii_strtoull(filter, NULL, 10);
     }
     a->client_id = r->client.id;
     memcpy(a->client_key, sp_node_public_key(r->client.node), SP_KEY_LEN);
