@@ -4,17 +4,20 @@
 #include <string.h>
 
 #include <sodium.h>
+#include <sys/socket.h>
 
 #include "app/portal/agent.h"
 #include "app/portal/client.h"
 #include "app/portal/gateway.h"
 #include "app/portal/json.h"
+#include "app/portal/stream.h"
 
 #define PEER_KEY         "sp-peer"
 #define TEXT_MAX         255
 #define AGENT_MAX        512
 #define PUBLIC_KEY_TEXT  44
 #define RETRY_AFTER_SECS "1"
+#define KERNEL_QUEUE_MAX (256 << 10) /* what the kernel may hold for a peer that does not read */
 #define BEARER           "bearer "
 #define CLIENT_PATH      "/client/v2/websocket"
 #define GATEWAY_PATH     "/gateway/v2/websocket"
@@ -23,6 +26,8 @@
 struct peer {
     struct sp_cp_device *device;
     struct sp_cp_token *token;
+    struct sp_cp_seat *seat;
+    char *remote_ip;
 };
 
 static void
@@ -32,6 +37,8 @@ peer_free(gpointer data)
 
     sp_cp_device_free(p->device);
     sp_cp_token_free(p->token);
+    sp_cp_seat_free(p->seat);
+    g_free(p->remote_ip);
     g_free(p);
 }
 
@@ -65,6 +72,8 @@ refuse_error(SoupServerMessage *msg, const GError *error)
         sp_cp_problem(msg, SOUP_STATUS_UNAUTHORIZED, "invalid_token", error->message);
     } else if (g_error_matches(error, SP_CP_ERROR, SP_CP_ERROR_DISABLED)) {
         sp_cp_problem(msg, SOUP_STATUS_FORBIDDEN, "account_disabled", error->message);
+    } else if (g_error_matches(error, SP_CP_ERROR, SP_CP_ERROR_LIMIT)) {
+        sp_cp_problem(msg, SOUP_STATUS_PAYMENT_REQUIRED, "limits_exceeded", error->message);
     } else {
         g_message("cannot accept a connection: %s", error->message);
         sp_cp_problem(msg,
@@ -93,22 +102,34 @@ bearer_text(SoupServerMessage *msg, GHashTable *query)
     return g_string_free(g_steal_pointer(&out), FALSE);
 }
 
-static bool
-within_rate(struct sp_cp_accept *accept, SoupServerMessage *msg, const char *token)
+static void
+refuse_for_now(SoupServerMessage *msg, const char *detail)
 {
+    soup_message_headers_replace(soup_server_message_get_response_headers(msg),
+                                 "Retry-After",
+                                 RETRY_AFTER_SECS);
+    sp_cp_problem(msg, SOUP_STATUS_SERVICE_UNAVAILABLE, "rate_limit", detail);
+}
+
+/* The address is asked first: it bounds how many made-up tokens one stranger can enter. */
+static bool
+within_rate(struct sp_cp_accept *accept,
+            SoupServerMessage *msg,
+            const char *address,
+            const char *token)
+{
+    int64_t now_us = g_get_monotonic_time();
     uint8_t hash[16];
     char hex[33];
     g_autofree char *key = NULL;
 
     crypto_generichash(hash, sizeof hash, (const uint8_t *)token, strlen(token), NULL, 0);
     sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
-    key = g_strdup_printf("%s %s", soup_server_message_get_remote_host(msg), hex);
-    if (sp_cp_limit_take(accept->connects, key, g_get_monotonic_time()))
+    key = g_strdup_printf("%s %s", address, hex);
+    if (sp_cp_limit_take(accept->addresses, address, now_us)
+        && sp_cp_limit_take(accept->connects, key, now_us))
         return true;
-    soup_message_headers_replace(soup_server_message_get_response_headers(msg),
-                                 "Retry-After",
-                                 RETRY_AFTER_SECS);
-    sp_cp_problem(msg, SOUP_STATUS_SERVICE_UNAVAILABLE, "rate_limit", "connecting too often");
+    refuse_for_now(msg, "connecting too often");
     return false;
 }
 
@@ -150,14 +171,14 @@ bad_param(GHashTable *query, const char *agent, enum sp_cp_device_type type)
 
     if (!external_id)
         external_id = param(query, "firezone_id");
-    if (!external_id || strlen(external_id) > TEXT_MAX)
+    if (!external_id || strlen(external_id) > TEXT_MAX || !g_utf8_validate(external_id, -1, NULL))
         return "external_id";
     if (!public_key_is_fine(param(query, "public_key")))
         return "public_key";
     for (size_t i = 0; i < G_N_ELEMENTS(bounded); i++) {
         const char *text = param(query, bounded[i]);
 
-        if (text && strlen(text) > TEXT_MAX)
+        if (text && (strlen(text) > TEXT_MAX || !g_utf8_validate(text, -1, NULL)))
             return bounded[i];
     }
     if (!agent || strlen(agent) > AGENT_MAX || !g_utf8_validate(agent, -1, NULL)
@@ -207,7 +228,10 @@ admit(struct sp_cp_accept *accept,
     g_autoptr(GError) error = NULL;
     const char *bad;
     struct sp_cp_token *token;
+    g_autofree char *remote_ip = sp_cp_remote_ip(accept->proxies, msg);
+    g_autofree char *address = sp_cp_remote_key(remote_ip);
     struct sp_cp_device seen, *device;
+    struct sp_cp_seat *seat;
     struct peer *peer;
 
     token =
@@ -228,15 +252,23 @@ admit(struct sp_cp_accept *accept,
         sp_cp_token_free(token);
         return NULL;
     }
+    seat = sp_cp_seat_take(accept->seats, address, token->id);
+    if (!seat) {
+        g_message("refused a connection: its address or token holds too many already");
+        refuse_for_now(msg, "too many connections");
+        sp_cp_token_free(token);
+        return NULL;
+    }
     seen = describe(query, agent, version, token, type);
     device = sp_cp_device_connect(accept->hub->db, &seen, &error);
     if (!device) {
         refuse_error(msg, error);
+        sp_cp_seat_free(seat);
         sp_cp_token_free(token);
         return NULL;
     }
     peer = g_new0(struct peer, 1);
-    *peer = (struct peer){ .device = device, .token = token };
+    *peer = (struct peer){ device, token, seat, g_steal_pointer(&remote_ip) };
     return peer;
 }
 
@@ -256,6 +288,8 @@ check_cb(SoupServer *server,
 {
     struct sp_cp_accept *accept = data;
     g_autofree char *bearer = NULL;
+    g_autofree char *remote_ip = NULL;
+    g_autofree char *address = NULL;
     g_autoptr(GError) error = NULL;
     struct peer *peer;
 
@@ -273,35 +307,61 @@ check_cb(SoupServer *server,
         sp_cp_problem(msg, SOUP_STATUS_UNAUTHORIZED, "missing_token", "a token is required");
         return;
     }
-    if (!within_rate(accept, msg, bearer))
+    remote_ip = sp_cp_remote_ip(accept->proxies, msg);
+    address = sp_cp_remote_key(remote_ip);
+    if (!within_rate(accept, msg, address, bearer))
         return;
     peer = admit(accept, msg, query, type_of_path(path), bearer);
     if (peer)
         g_object_set_data_full(G_OBJECT(msg), PEER_KEY, peer, peer_free);
 }
 
+/* The answer 101 is out: the connection is ours. libsoup's own handler would put the web socket on
+ * the bare connection, which has none of the bounds of sp_cp_stream. */
 static void
-open_cb(SoupServer *server,
-        SoupServerMessage *msg,
-        const char *path,
-        SoupWebsocketConnection *ws,
-        gpointer data)
+open_cb(SoupServerMessage *msg, gpointer data)
 {
     struct sp_cp_accept *accept = data;
     struct peer *peer = g_object_steal_data(G_OBJECT(msg), PEER_KEY);
+    GSocket *socket = soup_server_message_get_socket(msg);
+    g_autoptr(SoupServerMessage) keep = g_object_ref(msg);
+    g_autoptr(GIOStream) base = NULL;
+    g_autoptr(GIOStream) stream = NULL;
+    g_autoptr(SoupWebsocketConnection) ws = NULL;
 
-    (void)server;
     if (!peer)
         return;
-    if (type_of_path(path) == SP_CP_DEVICE_CLIENT)
-        sp_cp_client_new(accept->hub,
-                         ws,
-                         peer->device,
-                         peer->token,
-                         soup_server_message_get_remote_host(msg));
+    if (socket)
+        (void)!g_socket_set_option(socket, SOL_SOCKET, SO_SNDBUF, KERNEL_QUEUE_MAX, NULL);
+    base = soup_server_message_steal_connection(msg);
+    stream = sp_cp_stream_new(base, SP_CP_FRAME_MAX);
+    ws = soup_websocket_connection_new(stream,
+                                       soup_server_message_get_uri(msg),
+                                       SOUP_WEBSOCKET_CONNECTION_SERVER,
+                                       NULL,
+                                       NULL,
+                                       NULL);
+    if (peer->device->type == SP_CP_DEVICE_CLIENT)
+        sp_cp_client_new(accept->hub, ws, peer->device, peer->token, peer->seat, peer->remote_ip);
     else
-        sp_cp_gateway_new(accept->hub, ws, peer->device, peer->token);
+        sp_cp_gateway_new(accept->hub, ws, peer->device, peer->token, peer->seat);
+    g_free(peer->remote_ip);
     g_free(peer);
+}
+
+static void
+upgrade_cb(SoupServer *server,
+           SoupServerMessage *msg,
+           const char *path,
+           GHashTable *query,
+           gpointer data)
+{
+    (void)server;
+    (void)path;
+    (void)query;
+    if (g_object_get_data(G_OBJECT(msg), PEER_KEY)
+        && soup_websocket_server_process_handshake(msg, NULL, NULL, NULL, NULL))
+        g_signal_connect(msg, "wrote-informational", G_CALLBACK(open_cb), data);
 }
 
 void
@@ -311,6 +371,6 @@ sp_cp_accept_register(struct sp_cp_accept *accept, SoupServer *server)
 
     for (size_t i = 0; i < G_N_ELEMENTS(paths); i++) {
         soup_server_add_early_handler(server, paths[i], check_cb, accept, NULL);
-        soup_server_add_websocket_handler(server, paths[i], NULL, NULL, open_cb, accept, NULL);
+        soup_server_add_handler(server, paths[i], upgrade_cb, accept, NULL);
     }
 }

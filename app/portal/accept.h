@@ -7,10 +7,15 @@
 
 #include "app/portal/hub.h"
 #include "app/portal/limit.h"
+#include "app/portal/remote.h"
+#include "app/portal/seat.h"
 
 struct sp_cp_accept {
     struct sp_cp_hub *hub;
-    struct sp_cp_limit *connects;
+    const struct sp_cp_proxies *proxies;
+    struct sp_cp_seats *seats;
+    struct sp_cp_limit *addresses; /* connects of one address, whatever tokens it shows */
+    struct sp_cp_limit *connects;  /* connects of one address with one token */
 };
 
 /** sp_cp_accept_register() - serve the client and gateway paths on @server */

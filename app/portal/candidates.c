@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/portal/candidates.h"
 
+#include <string.h>
+
 #include "app/portal/json.h"
 
 JsonNode *
@@ -16,7 +18,7 @@ sp_cp_candidates_payload(JsonObject *payload, const char *peer_member, const cha
     for (unsigned i = 0; i < json_array_get_length(in); i++) {
         const char *text = sp_cp_json_node_text(json_array_get_element(in, i));
 
-        if (text)
+        if (text && strlen(text) <= SP_CP_CANDIDATE_LENGTH_MAX)
             json_array_add_string_element(list, text);
     }
     o = json_object_new();
@@ -37,8 +39,10 @@ sp_cp_candidates_targets(JsonObject *payload, const char *single, const char *ma
         g_ptr_array_add(ids, id);
     for (unsigned i = 0; list && i < json_array_get_length(list) && i < SP_CP_PEERS_MAX; i++) {
         id = sp_cp_uuid_normalise(sp_cp_json_node_text(json_array_get_element(list, i)));
-        if (id)
+        if (id && !g_ptr_array_find_with_equal_func(ids, id, g_str_equal, NULL))
             g_ptr_array_add(ids, id);
+        else
+            g_free(id);
     }
     return ids;
 }

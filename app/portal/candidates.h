@@ -4,11 +4,12 @@
 
 #include <json-glib/json-glib.h>
 
-#define SP_CP_CANDIDATES_MAX 100
-#define SP_CP_PEERS_MAX      64
+#define SP_CP_CANDIDATES_MAX       100
+#define SP_CP_CANDIDATE_LENGTH_MAX 512
+#define SP_CP_PEERS_MAX            64
 
 /** sp_cp_candidates_payload() - {"@peer_member": @peer_id, "candidates": [...]} with the strings of
- * @payload; NULL when it has no candidate array or one that is too long. Owned. */
+ * @payload that are not absurdly long; NULL when it has no candidate array or one that is too long. Owned. */
 JsonNode *sp_cp_candidates_payload(JsonObject *payload,
                                    const char *peer_member,
                                    const char *peer_id);

@@ -4,14 +4,19 @@
 #include <string.h>
 
 #include "app/portal/json.h"
+#include "app/portal/limit.h"
+#include "app/portal/stream.h"
 
 struct sp_cp_channel {
     SoupWebsocketConnection *ws;
     const char *topic;
     const struct sp_cp_channel_ops *ops;
     void *owner;
-    unsigned idle_secs;
+    struct sp_cp_channel_options options;
+    struct sp_cp_bucket messages;
     guint idle_source;
+    guint join_source;
+    guint close_source; /* waits for the closing handshake */
     guint closed_source;
     bool joined;
     bool closing; /* we said good-bye; nothing more is read or pushed */
@@ -25,6 +30,22 @@ struct frame {
     bool has_ref;
     int64_t ref;
 };
+
+static void abort_channel(struct sp_cp_channel *ch, const char *why);
+
+/* A peer that does not read gets a bounded amount of memory, and no more of anyone's time. */
+static bool
+has_room(struct sp_cp_channel *ch)
+{
+    GIOStream *stream = soup_websocket_connection_get_io_stream(ch->ws);
+
+    if (soup_websocket_connection_get_state(ch->ws) != SOUP_WEBSOCKET_STATE_OPEN)
+        return false;
+    if (sp_cp_stream_pending(stream) <= ch->options.outgoing_max)
+        return true;
+    abort_channel(ch, "it does not read what it is sent");
+    return false;
+}
 
 static void
 send_frame(struct sp_cp_channel *ch,
@@ -45,9 +66,10 @@ send_frame(struct sp_cp_channel *ch,
     else
         json_object_set_null_member(o, "ref");
     json_node_take_object(root, o);
-    if (soup_websocket_connection_get_state(ch->ws) != SOUP_WEBSOCKET_STATE_OPEN)
+    if (!has_room(ch))
         return;
     text = json_to_string(root, FALSE);
+    sp_cp_stream_queued(soup_websocket_connection_get_io_stream(ch->ws), strlen(text));
     soup_websocket_connection_send_text(ch->ws, text);
 }
 
@@ -72,13 +94,21 @@ reply(struct sp_cp_channel *ch, const struct frame *f, const char *status, const
     send_frame(ch, f->topic, "phx_reply", payload, f->has_ref ? &f->ref : NULL);
 }
 
+static void
+clear_source(guint *source)
+{
+    if (*source)
+        g_source_remove(*source);
+    *source = 0;
+}
+
 static gboolean
 idle_cb(gpointer data)
 {
     struct sp_cp_channel *ch = data;
 
     ch->idle_source = 0;
-    g_debug("peer was silent for %u s", ch->idle_secs);
+    g_debug("peer was silent for %u ms", ch->options.idle_ms);
     sp_cp_channel_close(ch);
     return G_SOURCE_REMOVE;
 }
@@ -86,9 +116,26 @@ idle_cb(gpointer data)
 static void
 rearm_idle(struct sp_cp_channel *ch)
 {
-    if (ch->idle_source)
-        g_source_remove(ch->idle_source);
-    ch->idle_source = g_timeout_add_seconds(ch->idle_secs, idle_cb, ch);
+    clear_source(&ch->idle_source);
+    ch->idle_source = g_timeout_add(ch->options.idle_ms, idle_cb, ch);
+}
+
+static gboolean
+join_cb(gpointer data)
+{
+    struct sp_cp_channel *ch = data;
+
+    ch->join_source = 0;
+    g_debug("peer did not join");
+    sp_cp_channel_close(ch);
+    return G_SOURCE_REMOVE;
+}
+
+static void
+await_join(struct sp_cp_channel *ch)
+{
+    clear_source(&ch->join_source);
+    ch->join_source = g_timeout_add(ch->options.join_ms, join_cb, ch);
 }
 
 static void
@@ -99,6 +146,7 @@ handle_join(struct sp_cp_channel *ch, const struct frame *f)
         return;
     }
     ch->joined = true;
+    clear_source(&ch->join_source);
     reply(ch, f, "ok", NULL);
     ch->ops->joined(ch->owner);
 }
@@ -114,6 +162,7 @@ handle_message(struct sp_cp_channel *ch, const struct frame *f)
     }
     if (g_str_equal(f->event, "phx_leave")) {
         ch->joined = false;
+        await_join(ch);
         reply(ch, f, "ok", NULL);
         return;
     }
@@ -142,6 +191,24 @@ read_frame(JsonNode *root, struct frame *ret)
     return true;
 }
 
+/* Closing in order makes an honest peer come back and tell its state anew; dropping single messages
+ * would leave it without candidates. */
+static bool
+within_rate(struct sp_cp_channel *ch)
+{
+    const struct sp_cp_channel_options *o = &ch->options;
+
+    if (o->messages_per_sec <= 0
+        || sp_cp_bucket_take(&ch->messages,
+                             o->messages_per_sec,
+                             o->messages_burst,
+                             g_get_monotonic_time()))
+        return true;
+    g_message("closed the connection of a %s: it sends too many messages", ch->topic);
+    sp_cp_channel_close(ch);
+    return false;
+}
+
 static void
 message_cb(SoupWebsocketConnection *ws, int type, GBytes *bytes, gpointer data)
 {
@@ -151,8 +218,8 @@ message_cb(SoupWebsocketConnection *ws, int type, GBytes *bytes, gpointer data)
     gsize n;
     const char *text = g_bytes_get_data(bytes, &n);
 
-    (void)ws;
-    if (ch->closing)
+    sp_cp_stream_message_read(soup_websocket_connection_get_io_stream(ws));
+    if (ch->closing || !within_rate(ch))
         return;
     rearm_idle(ch);
     if (type == SOUP_WEBSOCKET_DATA_TEXT && n > 0)
@@ -182,14 +249,39 @@ tell_closed_cb(gpointer data)
 /* A close may be reported from inside our own call to close; the owner goes only when the stack is
  * back in the main loop. */
 static void
+end(struct sp_cp_channel *ch)
+{
+    ch->closing = true;
+    if (!ch->closed_source)
+        ch->closed_source = g_idle_add(tell_closed_cb, ch);
+}
+
+static void
 closed_cb(SoupWebsocketConnection *ws, gpointer data)
 {
     struct sp_cp_channel *ch = data;
 
     (void)ws;
-    ch->closing = true;
-    if (!ch->closed_source)
-        ch->closed_source = g_idle_add(tell_closed_cb, ch);
+    end(ch);
+}
+
+static void
+abort_channel(struct sp_cp_channel *ch, const char *why)
+{
+    if (ch->closed_source)
+        return;
+    g_message("closed the connection of a %s: %s", ch->topic, why);
+    end(ch);
+}
+
+static gboolean
+close_timeout_cb(gpointer data)
+{
+    struct sp_cp_channel *ch = data;
+
+    ch->close_source = 0;
+    end(ch);
+    return G_SOURCE_REMOVE;
 }
 
 struct sp_cp_channel *
@@ -197,7 +289,7 @@ sp_cp_channel_new(SoupWebsocketConnection *ws,
                   const char *topic,
                   const struct sp_cp_channel_ops *ops,
                   void *owner,
-                  unsigned idle_secs)
+                  const struct sp_cp_channel_options *options)
 {
     struct sp_cp_channel *ch = g_new0(struct sp_cp_channel, 1);
 
@@ -205,11 +297,13 @@ sp_cp_channel_new(SoupWebsocketConnection *ws,
     ch->topic = topic;
     ch->ops = ops;
     ch->owner = owner;
-    ch->idle_secs = idle_secs;
+    ch->options = *options;
+    sp_cp_bucket_init(&ch->messages, options->messages_burst, g_get_monotonic_time());
     soup_websocket_connection_set_max_incoming_payload_size(ws, SP_CP_FRAME_MAX);
     g_signal_connect(ws, "message", G_CALLBACK(message_cb), ch);
     g_signal_connect(ws, "closed", G_CALLBACK(closed_cb), ch);
     rearm_idle(ch);
+    await_join(ch);
     return ch;
 }
 
@@ -219,10 +313,12 @@ sp_cp_channel_free(struct sp_cp_channel *ch)
     if (!ch)
         return;
     g_signal_handlers_disconnect_by_data(ch->ws, ch);
-    if (ch->idle_source)
-        g_source_remove(ch->idle_source);
-    if (ch->closed_source)
-        g_source_remove(ch->closed_source);
+    clear_source(&ch->idle_source);
+    clear_source(&ch->join_source);
+    clear_source(&ch->close_source);
+    clear_source(&ch->closed_source);
+    /* libsoup would wait for the peer to take what is queued. */
+    (void)!g_io_stream_close(soup_websocket_connection_get_io_stream(ch->ws), NULL, NULL);
     g_object_unref(ch->ws);
     g_free(ch);
 }
@@ -230,7 +326,8 @@ sp_cp_channel_free(struct sp_cp_channel *ch)
 bool
 sp_cp_channel_is_joined(const struct sp_cp_channel *ch)
 {
-    return ch->joined && !ch->closing;
+    return ch->joined && !ch->closing
+           && soup_websocket_connection_get_state(ch->ws) == SOUP_WEBSOCKET_STATE_OPEN;
 }
 
 void
@@ -245,7 +342,10 @@ sp_cp_channel_push(struct sp_cp_channel *ch, const char *event, JsonNode *payloa
 static void
 finish(struct sp_cp_channel *ch, unsigned short code)
 {
+    if (ch->closing)
+        return;
     ch->closing = true;
+    ch->close_source = g_timeout_add(SP_CP_CLOSE_MS, close_timeout_cb, ch);
     if (soup_websocket_connection_get_state(ch->ws) == SOUP_WEBSOCKET_STATE_OPEN)
         soup_websocket_connection_close(ch->ws, code, NULL);
 }

@@ -17,13 +17,29 @@ struct sp_cp_client {
     struct sp_cp_channel *channel;
     struct sp_cp_device *device;
     struct sp_cp_token *token;
+    struct sp_cp_seat *seat;
     struct sp_cp_version version;
     char *remote_ip;
-    GHashTable *told;     /* resource id -> view text as last pushed */
+    GHashTable *told;     /* resource id -> struct told: as last pushed */
     char *told_interface; /* interface text as last pushed */
     GHashTable *offers;   /* resource id -> struct sp_cp_offer (owned) */
     guint expiry_source;
 };
+
+struct told {
+    char *text;
+    char *site_id;
+};
+
+static void
+told_free(gpointer data)
+{
+    struct told *t = data;
+
+    g_free(t->text);
+    g_free(t->site_id);
+    g_free(t);
+}
 
 static void
 offer_free(gpointer data)
@@ -37,6 +53,7 @@ offer_free(gpointer data)
     g_free(o->client_id);
     g_free(o->gateway_id);
     g_free(o->resource_id);
+    g_free(o->authz_id);
     json_node_unref(o->answer);
     g_free(o);
 }
@@ -48,9 +65,9 @@ node_text(JsonNode *node)
 }
 
 static GHashTable *
-text_table(void)
+told_table(void)
 {
-    return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, told_free);
 }
 
 /* What this client may see and understands. */
@@ -70,15 +87,18 @@ visible(struct sp_cp_client *c)
 }
 
 static GHashTable *
-texts_of(GPtrArray *resources)
+told_of(GPtrArray *resources)
 {
-    GHashTable *table = text_table();
+    GHashTable *table = told_table();
 
     for (unsigned i = 0; i < resources->len; i++) {
         const struct sp_cp_resource *r = resources->pdata[i];
         g_autoptr(JsonNode) node = sp_cp_view_client_resource(r);
+        struct told *t = g_new0(struct told, 1);
 
-        g_hash_table_insert(table, g_strdup(r->id), node_text(node));
+        t->text = node_text(node);
+        t->site_id = g_strdup(r->site_id);
+        g_hash_table_insert(table, g_strdup(r->id), t);
     }
     return table;
 }
@@ -103,49 +123,60 @@ push_init(struct sp_cp_client *c, const struct sp_cp_account *account)
     interface = sp_cp_view_client_interface(account, c->device);
     g_free(c->told_interface);
     c->told_interface = node_text(interface);
-    replace_told(c, texts_of(resources));
+    replace_told(c, told_of(resources));
     sp_cp_channel_push(
         c->channel,
         "init",
         sp_cp_view_client_init(account, c->device, resources, c->hub->options.public_url));
 }
 
+/* Nobody looks after a socket that has not joined, so what happened since the upgrade counts now. */
 static void
 joined(void *owner)
 {
     struct sp_cp_client *c = owner;
-    struct sp_cp_account *account = sp_cp_account_get(c->hub->db, c->device->account_id, NULL);
+    struct sp_cp_account *account;
 
-    if (account)
+    if (!sp_cp_token_usable(c->hub->db, c->token->id)) {
+        sp_cp_channel_disconnect(c->channel);
+        return;
+    }
+    account = sp_cp_account_get(c->hub->db, c->device->account_id, NULL);
+    if (account && !account->disabled && sp_cp_device_reload(c->hub->db, c->device, NULL))
         push_init(c, account);
     else
         sp_cp_channel_close(c->channel);
     sp_cp_account_free(account);
 }
 
-/* Deletions go first, so that an address can move from one resource to another. */
+/* Deletions go first, so that an address can move from one resource to another. A resource that
+ * moves to another site is deleted and made again: older clients can not follow otherwise. */
 static void
 sync_resources(struct sp_cp_client *c)
 {
     g_autoptr(GPtrArray) resources = visible(c);
     GHashTable *fresh;
     GHashTableIter iter;
-    gpointer id;
+    gpointer id, value;
 
     if (!resources)
         return;
-    fresh = texts_of(resources);
+    fresh = told_of(resources);
     g_hash_table_iter_init(&iter, c->told);
-    while (g_hash_table_iter_next(&iter, &id, NULL))
-        if (!g_hash_table_contains(fresh, id))
+    while (g_hash_table_iter_next(&iter, &id, &value)) {
+        const struct told *old = value, *now = g_hash_table_lookup(fresh, id);
+
+        if (!now || !g_str_equal(old->site_id, now->site_id))
             sp_cp_channel_push(c->channel,
                                "resource_deleted",
                                json_node_init_string(json_node_alloc(), id));
+    }
     for (unsigned i = 0; i < resources->len; i++) {
         const struct sp_cp_resource *r = resources->pdata[i];
-        const char *old = g_hash_table_lookup(c->told, r->id);
+        const struct told *old = g_hash_table_lookup(c->told, r->id);
+        const struct told *now = g_hash_table_lookup(fresh, r->id);
 
-        if (!old || !g_str_equal(old, g_hash_table_lookup(fresh, r->id)))
+        if (!old || !g_str_equal(old->text, now->text))
             sp_cp_channel_push(c->channel,
                                "resource_created_or_updated",
                                sp_cp_view_client_resource(r));
@@ -192,8 +223,11 @@ sp_cp_client_sync(struct sp_cp_client *c)
     g_autofree char *ipv6 = g_strdup(c->device->ipv6);
     g_autoptr(GError) error = NULL;
 
-    if (!sp_cp_channel_is_joined(c->channel))
+    if (!sp_cp_channel_is_joined(c->channel)) {
+        if (!sp_cp_token_usable(c->hub->db, c->token->id))
+            sp_cp_channel_close(c->channel);
         return;
+    }
     if (!sp_cp_token_usable(c->hub->db, c->token->id)) {
         sp_cp_channel_disconnect(c->channel);
         return;
@@ -234,7 +268,17 @@ offer_timeout_cb(gpointer data)
 void
 sp_cp_client_granted(struct sp_cp_client *c, struct sp_cp_offer *offer)
 {
-    sp_cp_channel_push(c->channel, "authorization_created", json_node_ref(offer->answer));
+    /* What it rests on may be gone since it was offered; the gateway is told by the next sync. */
+    if (sp_cp_authz_exists(c->hub->db, offer->authz_id) == 0)
+        push_failed(c, offer->resource_id, "not_found");
+    else
+        sp_cp_channel_push(c->channel, "authorization_created", json_node_ref(offer->answer));
+    g_hash_table_remove(c->offers, offer->resource_id);
+}
+
+void
+sp_cp_client_forget(struct sp_cp_client *c, struct sp_cp_offer *offer)
+{
     g_hash_table_remove(c->offers, offer->resource_id);
 }
 
@@ -248,6 +292,7 @@ make_offer(struct sp_cp_client *c, struct sp_cp_gateway *gateway, const struct s
     o->client_id = g_strdup(c->device->id);
     o->gateway_id = g_strdup(flow->gateway->id);
     o->resource_id = g_strdup(flow->resource->id);
+    o->authz_id = g_strdup(flow->authz_id);
     o->answer = sp_cp_view_authorization_created(flow);
     o->timer = g_timeout_add(c->hub->options.offer_timeout_ms, offer_timeout_cb, o);
     g_hash_table_insert(c->hub->offers, o->ref, o);
@@ -323,7 +368,7 @@ authorize(struct sp_cp_client *c,
     g_autoptr(GError) error = NULL;
     const char *reason = NULL;
 
-    if (!account || !actor) {
+    if (!account || account->disabled || !actor) {
         reason = "not_found";
     } else if (!sp_cp_authz_insert(c->hub->db,
                                    &authz,
@@ -352,6 +397,7 @@ try_authorize(struct sp_cp_client *c, const char *resource_id, GPtrArray *prefer
     const char *reason;
 
     if (g_hash_table_contains(c->told, resource_id)
+        && g_hash_table_size(c->offers) < SP_CP_OFFERS_MAX
         && sp_cp_grant_find(c->hub->db, c->token->actor_id, resource_id, &grant, NULL) == 1)
         resource = sp_cp_resource_get(c->hub->db, resource_id, NULL);
     if (!resource) {
@@ -458,6 +504,7 @@ sp_cp_client_new(struct sp_cp_hub *hub,
                  SoupWebsocketConnection *ws,
                  struct sp_cp_device *device,
                  struct sp_cp_token *token,
+                 struct sp_cp_seat *seat,
                  const char *remote_ip)
 {
     static const struct sp_cp_channel_ops ops = { joined, message, closed };
@@ -467,11 +514,12 @@ sp_cp_client_new(struct sp_cp_hub *hub,
     c->hub = hub;
     c->device = device;
     c->token = token;
+    c->seat = seat;
     c->version = sp_cp_version_parse(device->version);
     c->remote_ip = g_strdup(remote_ip);
-    c->told = text_table();
+    c->told = told_table();
     c->offers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, offer_free);
-    c->channel = sp_cp_channel_new(ws, "client", &ops, c, hub->options.idle_secs);
+    c->channel = sp_cp_channel_new(ws, "client", &ops, c, &hub->options.client);
     arm_expiry(c);
     g_hash_table_replace(hub->clients, device->id, c);
     g_ptr_array_add(hub->sockets, c);
@@ -494,6 +542,7 @@ sp_cp_client_free(struct sp_cp_client *c)
     g_hash_table_unref(c->told);
     sp_cp_device_free(c->device);
     sp_cp_token_free(c->token);
+    sp_cp_seat_free(c->seat);
     g_free(c->told_interface);
     g_free(c->remote_ip);
     g_free(c);

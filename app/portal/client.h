@@ -6,13 +6,17 @@
 #include <libsoup/soup.h>
 
 #include "app/portal/hub.h"
+#include "app/portal/seat.h"
 
-/** sp_cp_client_new() - serve @ws; takes @device and @token; an older connection of the device is
+#define SP_CP_OFFERS_MAX 1000 /* questions one client may have open */
+
+/** sp_cp_client_new() - serve @ws; takes @device, @token and @seat; an older connection of the device is
  * told that its session is over */
 struct sp_cp_client *sp_cp_client_new(struct sp_cp_hub *hub,
                                       SoupWebsocketConnection *ws,
                                       struct sp_cp_device *device,
                                       struct sp_cp_token *token,
+                                      struct sp_cp_seat *seat,
                                       const char *remote_ip);
 void sp_cp_client_free(struct sp_cp_client *client);
 /** sp_cp_client_sync() - push what changed in the database since the last push */
@@ -20,5 +24,7 @@ void sp_cp_client_sync(struct sp_cp_client *client);
 void sp_cp_client_shutdown(struct sp_cp_client *client);
 /** sp_cp_client_granted() - the gateway agreed; the offer is consumed */
 void sp_cp_client_granted(struct sp_cp_client *client, struct sp_cp_offer *offer);
+/** sp_cp_client_forget() - the gateway will not answer; the offer is consumed */
+void sp_cp_client_forget(struct sp_cp_client *client, struct sp_cp_offer *offer);
 /** sp_cp_client_push() - an event from a gateway; @payload is taken */
 void sp_cp_client_push(struct sp_cp_client *client, const char *event, JsonNode *payload);

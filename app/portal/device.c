@@ -70,6 +70,31 @@ free_address(struct sp_cp_db *db, const char *account_id, int family, GError **e
     return NULL;
 }
 
+/* A token is enough to invent device ids, each of which would take an address for good. */
+static bool
+may_have_more(struct sp_cp_db *db, const struct sp_cp_device *seen, GError **error)
+{
+    g_autoptr(sqlite3_stmt) s =
+        sp_cp_db_prepare(db,
+                         error,
+                         "SELECT count(*) FROM devices WHERE type = ?1 AND"
+                         " CASE ?1 WHEN 'client' THEN actor_id ELSE site_id END = ?2",
+                         "ss",
+                         type_name(seen->type),
+                         seen->actor_id ? seen->actor_id : seen->site_id);
+
+    if (!s || sp_cp_db_step(db, s, error) != 1)
+        return false;
+    if (sqlite3_column_int64(s, 0) < SP_CP_DEVICES_MAX)
+        return true;
+    g_set_error_literal(
+        error,
+        SP_CP_ERROR,
+        SP_CP_ERROR_LIMIT,
+        "too many devices; remove old ones with \"sallyport-portal device remove\"");
+    return false;
+}
+
 static bool
 insert(struct sp_cp_db *db, const struct sp_cp_device *seen, GError **error)
 {
@@ -195,7 +220,8 @@ connect_locked(struct sp_cp_db *db, const struct sp_cp_device *seen, GError **er
         return NULL;
     }
     if (!known) {
-        if (!insert(db, seen, error) || !(known = load(db, seen, error)))
+        if (!may_have_more(db, seen, error) || !insert(db, seen, error)
+            || !(known = load(db, seen, error)))
             return NULL;
     }
     ok = update(db, known->id, seen, error);

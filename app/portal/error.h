@@ -14,4 +14,5 @@ enum sp_cp_error {
     SP_CP_ERROR_CONFLICT, /* it exists already, or is ambiguous */
     SP_CP_ERROR_DENIED,   /* not permitted: bad or expired credential */
     SP_CP_ERROR_DISABLED, /* account switched off */
+    SP_CP_ERROR_LIMIT,    /* there are as many as there may be */
 };

@@ -13,6 +13,7 @@ struct sp_cp_gateway {
     struct sp_cp_channel *channel;
     struct sp_cp_device *device;
     struct sp_cp_token *token;
+    struct sp_cp_seat *seat;
     GHashTable *granted;   /* "client resource" -> struct sp_cp_authz: the last one told */
     GHashTable *resources; /* id -> view text as last told or seen */
     char *slug;            /* account slug as told in init */
@@ -46,7 +47,7 @@ push_init(struct sp_cp_gateway *g)
     g_autoptr(GPtrArray) list = sp_cp_authz_of_gateway(g->hub->db, g->device->id, NULL);
     struct sp_cp_account *account = sp_cp_account_get(g->hub->db, g->device->account_id, NULL);
 
-    if (!list || !account) {
+    if (!list || !account || account->disabled) {
         sp_cp_account_free(account);
         sp_cp_channel_close(g->channel);
         return;
@@ -97,11 +98,20 @@ sync_resources(struct sp_cp_gateway *g, bool push)
     g->resources = fresh;
 }
 
+/* Nobody looks after a socket that has not joined, so what happened since the upgrade counts now. */
 static void
 joined(void *owner)
 {
     struct sp_cp_gateway *g = owner;
 
+    if (!sp_cp_token_usable(g->hub->db, g->token->id)) {
+        sp_cp_channel_disconnect(g->channel);
+        return;
+    }
+    if (!sp_cp_device_reload(g->hub->db, g->device, NULL)) {
+        sp_cp_channel_close(g->channel);
+        return;
+    }
     sync_resources(g, false);
     push_init(g);
 }
@@ -170,7 +180,8 @@ struct sp_cp_gateway *
 sp_cp_gateway_new(struct sp_cp_hub *hub,
                   SoupWebsocketConnection *ws,
                   struct sp_cp_device *device,
-                  struct sp_cp_token *token)
+                  struct sp_cp_token *token,
+                  struct sp_cp_seat *seat)
 {
     static const struct sp_cp_channel_ops ops = { joined, message, closed };
     struct sp_cp_gateway *g = g_new0(struct sp_cp_gateway, 1);
@@ -179,14 +190,16 @@ sp_cp_gateway_new(struct sp_cp_hub *hub,
     g->hub = hub;
     g->device = device;
     g->token = token;
+    g->seat = seat;
     g->granted =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)sp_cp_authz_free);
     g->resources = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    g->channel = sp_cp_channel_new(ws, "gateway", &ops, g, hub->options.idle_secs);
+    g->channel = sp_cp_channel_new(ws, "gateway", &ops, g, &hub->options.gateway);
     g_hash_table_replace(hub->gateways, device->id, g);
     g_ptr_array_add(hub->sockets, g);
     if (old) {
         g_message("gateway %.8s connected again, its older connection is closed", device->id);
+        sp_cp_hub_drop_offers(hub, device->id);
         sp_cp_channel_close(old->channel);
     }
     g_info("gateway %.8s connected", device->id);
@@ -196,14 +209,17 @@ sp_cp_gateway_new(struct sp_cp_hub *hub,
 void
 sp_cp_gateway_free(struct sp_cp_gateway *g)
 {
-    if (g_hash_table_lookup(g->hub->gateways, g->device->id) == g)
+    if (g_hash_table_lookup(g->hub->gateways, g->device->id) == g) {
         g_hash_table_remove(g->hub->gateways, g->device->id);
+        sp_cp_hub_drop_offers(g->hub, g->device->id);
+    }
     g_ptr_array_remove_fast(g->hub->sockets, g);
     sp_cp_channel_free(g->channel);
     g_hash_table_unref(g->granted);
     g_hash_table_unref(g->resources);
     sp_cp_device_free(g->device);
     sp_cp_token_free(g->token);
+    sp_cp_seat_free(g->seat);
     g_free(g->slug);
     g_free(g);
 }
@@ -271,8 +287,11 @@ sync_device(struct sp_cp_gateway *g)
 void
 sp_cp_gateway_sync(struct sp_cp_gateway *g)
 {
-    if (!sp_cp_channel_is_joined(g->channel))
+    if (!sp_cp_channel_is_joined(g->channel)) {
+        if (!sp_cp_token_usable(g->hub->db, g->token->id))
+            sp_cp_channel_close(g->channel);
         return;
+    }
     sync_granted(g);
     if (sync_device(g))
         sync_resources(g, true);

@@ -6,14 +6,16 @@
 #include <libsoup/soup.h>
 
 #include "app/portal/hub.h"
+#include "app/portal/seat.h"
 #include "app/portal/views.h"
 
-/** sp_cp_gateway_new() - serve @ws; takes @device and @token; an older connection of the device,
+/** sp_cp_gateway_new() - serve @ws; takes @device, @token and @seat; an older connection of the device,
  * most likely a dead one, is closed */
 struct sp_cp_gateway *sp_cp_gateway_new(struct sp_cp_hub *hub,
                                         SoupWebsocketConnection *ws,
                                         struct sp_cp_device *device,
-                                        struct sp_cp_token *token);
+                                        struct sp_cp_token *token,
+                                        struct sp_cp_seat *seat);
 void sp_cp_gateway_free(struct sp_cp_gateway *gateway);
 void sp_cp_gateway_sync(struct sp_cp_gateway *gateway);
 void sp_cp_gateway_shutdown(struct sp_cp_gateway *gateway);

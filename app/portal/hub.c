@@ -77,8 +77,21 @@ sp_cp_hub_new(struct sp_cp_db *db,
     hub->sockets = g_ptr_array_new();
     hub->data_version = sp_cp_db_data_version(db);
     hub->poll_source = g_timeout_add(options->poll_ms, poll_cb, hub);
-    hub->minute_source = g_timeout_add_seconds(60, minute_cb, hub);
+    hub->minute_source = g_timeout_add(options->tick_ms, minute_cb, hub);
     return hub;
+}
+
+void
+sp_cp_hub_drop_offers(struct sp_cp_hub *hub, const char *gateway_id)
+{
+    g_autoptr(GList) list = g_hash_table_get_values(hub->offers);
+
+    for (GList *l = list; l; l = l->next) {
+        struct sp_cp_offer *o = l->data;
+
+        if (g_str_equal(o->gateway_id, gateway_id))
+            sp_cp_client_forget(o->client, o);
+    }
 }
 
 void

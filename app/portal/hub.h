@@ -4,6 +4,7 @@
  * and are found here by device id. */
 #pragma once
 
+#include "app/portal/channel.h"
 #include "app/portal/keys.h"
 #include "app/portal/store.h"
 #include "app/portal/token.h"
@@ -15,7 +16,9 @@ struct sp_cp_hub_options {
     const char *public_url;
     unsigned offer_timeout_ms; /* how long a gateway may take to answer */
     unsigned poll_ms;          /* how often the database is asked for changes of others */
-    unsigned idle_secs;
+    unsigned tick_ms;          /* how often what depends on the clock is looked at */
+    struct sp_cp_channel_options client;
+    struct sp_cp_channel_options gateway;
 };
 
 struct sp_cp_hub {
@@ -38,6 +41,7 @@ struct sp_cp_offer {
     char *client_id;
     char *gateway_id;
     char *resource_id;
+    char *authz_id;
     JsonNode *answer; /* for the client, once the gateway agrees; secret */
     struct sp_cp_client *client;
     guint timer;
@@ -49,6 +53,9 @@ struct sp_cp_hub *sp_cp_hub_new(struct sp_cp_db *db,
 void sp_cp_hub_free(struct sp_cp_hub *hub);
 /** sp_cp_hub_sync() - compare what every peer was told with the database and tell the difference */
 void sp_cp_hub_sync(struct sp_cp_hub *hub);
+/** sp_cp_hub_drop_offers() - forget what was put before a gateway that will not answer. The clients
+ * are told nothing: their next packet asks again and finds out who is there by then */
+void sp_cp_hub_drop_offers(struct sp_cp_hub *hub, const char *gateway_id);
 /** sp_cp_hub_shutdown() - close every socket in order */
 void sp_cp_hub_shutdown(struct sp_cp_hub *hub);
 bool sp_cp_hub_is_idle(const struct sp_cp_hub *hub);

@@ -4,13 +4,35 @@
 struct sp_cp_limit {
     double per_second;
     double burst;
-    GHashTable *buckets; /* key -> struct bucket */
+    GHashTable *buckets; /* key -> struct sp_cp_bucket */
 };
 
-struct bucket {
-    double tokens;
-    int64_t at;
-};
+void
+sp_cp_bucket_init(struct sp_cp_bucket *b, double burst, int64_t now_us)
+{
+    *b = (struct sp_cp_bucket){ .tokens = burst, .at = now_us };
+}
+
+static void
+refill(struct sp_cp_bucket *b, double per_second, double burst, int64_t now_us)
+{
+    double secs = (double)(now_us - b->at) / G_USEC_PER_SEC;
+
+    if (secs > 0) {
+        b->tokens = MIN(burst, b->tokens + secs * per_second);
+        b->at = now_us;
+    }
+}
+
+bool
+sp_cp_bucket_take(struct sp_cp_bucket *b, double per_second, double burst, int64_t now_us)
+{
+    refill(b, per_second, burst, now_us);
+    if (b->tokens < 1.0)
+        return false;
+    b->tokens -= 1.0;
+    return true;
+}
 
 struct sp_cp_limit *
 sp_cp_limit_new(double per_second, double burst)
@@ -32,17 +54,6 @@ sp_cp_limit_free(struct sp_cp_limit *l)
     g_free(l);
 }
 
-static void
-refill(const struct sp_cp_limit *l, struct bucket *b, int64_t now_us)
-{
-    double secs = (double)(now_us - b->at) / G_USEC_PER_SEC;
-
-    if (secs > 0) {
-        b->tokens = MIN(l->burst, b->tokens + secs * l->per_second);
-        b->at = now_us;
-    }
-}
-
 /* A full bucket is the same as none. */
 static void
 forget_full(struct sp_cp_limit *l, int64_t now_us)
@@ -52,9 +63,9 @@ forget_full(struct sp_cp_limit *l, int64_t now_us)
 
     g_hash_table_iter_init(&iter, l->buckets);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        struct bucket *b = value;
+        struct sp_cp_bucket *b = value;
 
-        refill(l, b, now_us);
+        refill(b, l->per_second, l->burst, now_us);
         if (b->tokens >= l->burst)
             g_hash_table_iter_remove(&iter);
     }
@@ -63,7 +74,7 @@ forget_full(struct sp_cp_limit *l, int64_t now_us)
 bool
 sp_cp_limit_take(struct sp_cp_limit *l, const char *key, int64_t now_us)
 {
-    struct bucket *b;
+    struct sp_cp_bucket *b;
 
     if (l->per_second <= 0)
         return true;
@@ -73,13 +84,9 @@ sp_cp_limit_take(struct sp_cp_limit *l, const char *key, int64_t now_us)
             forget_full(l, now_us);
         if (g_hash_table_size(l->buckets) >= SP_CP_LIMIT_KEYS_MAX)
             return false;
-        b = g_new0(struct bucket, 1);
-        *b = (struct bucket){ .tokens = l->burst, .at = now_us };
+        b = g_new0(struct sp_cp_bucket, 1);
+        sp_cp_bucket_init(b, l->burst, now_us);
         g_hash_table_insert(l->buckets, g_strdup(key), b);
     }
-    refill(l, b, now_us);
-    if (b->tokens < 1.0)
-        return false;
-    b->tokens -= 1.0;
-    return true;
+    return sp_cp_bucket_take(b, l->per_second, l->burst, now_us);
 }

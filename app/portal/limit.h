@@ -9,6 +9,17 @@
 
 #define SP_CP_LIMIT_KEYS_MAX 10000
 
+/** struct sp_cp_bucket - one bucket by itself; zero is not valid, see sp_cp_bucket_init() */
+struct sp_cp_bucket {
+    double tokens;
+    int64_t at;
+};
+void sp_cp_bucket_init(struct sp_cp_bucket *bucket, double burst, int64_t now_us);
+bool sp_cp_bucket_take(struct sp_cp_bucket *bucket,
+                       double per_second,
+                       double burst,
+                       int64_t now_us);
+
 struct sp_cp_limit;
 
 /** sp_cp_limit_new() - @per_second tokens flow back up to @burst; @per_second <= 0: no limit */

@@ -16,7 +16,10 @@ struct sp_cp_signin {
     const struct sp_cp_keys *keys;
     bool secure; /* reached by https: cookies say so */
     bool dev;
-    struct sp_cp_limit *attempts;
+    const struct sp_cp_proxies *proxies;
+    struct sp_cp_limit *by_address; /* attempts of one address, whoever it tries to be */
+    struct sp_cp_limit *by_person;  /* attempts on one person from one address */
+    struct sp_cp_limit *by_target;  /* attempts on one person from anywhere */
     unsigned verifying;
 };
 

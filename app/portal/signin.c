@@ -10,10 +10,15 @@
 #include "app/portal/signin-private.h"
 
 #define CSRF_COOKIE       "sp_csrf"
+#define CSRF_COOKIE_TLS   "__Host-sp_csrf" /* no other host of the domain can plant it */
 #define CSRF_HEX          64
 #define FAILURE_DELAY_MS  500
-#define ATTEMPTS_BURST    5
-#define ATTEMPTS_PER_SEC  0.1
+#define ADDRESS_BURST     30 /* an office signs in on Monday morning */
+#define ADDRESS_PER_SEC   0.5
+#define PERSON_BURST      5
+#define PERSON_PER_SEC    0.1
+#define TARGET_BURST      50 /* high, because anyone can use it up and keep the person out */
+#define TARGET_PER_SEC    0.1
 #define SEGMENTS_MAX      4
 #define WRONG_CREDENTIALS "The e-mail address or the password is wrong."
 
@@ -29,6 +34,7 @@ struct request {
 struct sp_cp_signin *
 sp_cp_signin_new(struct sp_cp_db *db,
                  const struct sp_cp_keys *keys,
+                 const struct sp_cp_proxies *proxies,
                  const char *public_url,
                  bool dev)
 {
@@ -38,7 +44,10 @@ sp_cp_signin_new(struct sp_cp_db *db,
     s->keys = keys;
     s->secure = g_str_has_prefix(public_url, "https:");
     s->dev = dev;
-    s->attempts = sp_cp_limit_new(ATTEMPTS_PER_SEC, ATTEMPTS_BURST);
+    s->proxies = proxies;
+    s->by_address = sp_cp_limit_new(ADDRESS_PER_SEC, ADDRESS_BURST);
+    s->by_person = sp_cp_limit_new(PERSON_PER_SEC, PERSON_BURST);
+    s->by_target = sp_cp_limit_new(TARGET_PER_SEC, TARGET_BURST);
     return s;
 }
 
@@ -47,7 +56,9 @@ sp_cp_signin_free(struct sp_cp_signin *s)
 {
     if (!s)
         return;
-    sp_cp_limit_free(s->attempts);
+    sp_cp_limit_free(s->by_address);
+    sp_cp_limit_free(s->by_person);
+    sp_cp_limit_free(s->by_target);
     g_free(s);
 }
 
@@ -71,6 +82,12 @@ redirect_keeping(SoupServerMessage *msg, const char *path, const struct sp_cp_pa
     sp_cp_html_redirect(msg, location);
 }
 
+static const char *
+csrf_cookie_name(const struct sp_cp_signin *s)
+{
+    return s->secure ? CSRF_COOKIE_TLS : CSRF_COOKIE;
+}
+
 static void
 csrf_of(const struct sp_cp_signin *s, const char *cookie, char out[CSRF_HEX + 1])
 {
@@ -84,10 +101,15 @@ csrf_of(const struct sp_cp_signin *s, const char *cookie, char out[CSRF_HEX + 1]
 static bool
 csrf_is_fine(const struct request *rq)
 {
-    g_autofree char *cookie = sp_cp_signin_cookie(rq->msg, CSRF_COOKIE);
+    g_autofree char *cookie = sp_cp_signin_cookie(rq->msg, csrf_cookie_name(rq->signin));
     const char *field = g_hash_table_lookup(rq->form, "csrf");
+    const char *site =
+        soup_message_headers_get_one(soup_server_message_get_request_headers(rq->msg),
+                                     "Sec-Fetch-Site");
     char want[CSRF_HEX + 1];
 
+    if (site && (g_str_equal(site, "cross-site") || g_str_equal(site, "same-site")))
+        return false;
     if (!cookie || !field || strlen(field) != CSRF_HEX)
         return false;
     csrf_of(rq->signin, cookie, want);
@@ -174,7 +196,7 @@ static void
 sign_in_page(const struct request *rq, unsigned status, const char *problem)
 {
     g_autofree char *title = g_strdup_printf("Sign in to %s", rq->account->name);
-    g_autofree char *cookie = sp_cp_signin_cookie(rq->msg, CSRF_COOKIE);
+    g_autofree char *cookie = sp_cp_signin_cookie(rq->msg, csrf_cookie_name(rq->signin));
     g_autoptr(GString) body = g_string_new(NULL);
     char csrf[CSRF_HEX + 1];
 
@@ -190,7 +212,12 @@ sign_in_page(const struct request *rq, unsigned status, const char *problem)
     if (!cookie || strlen(cookie) != CSRF_HEX) {
         g_free(cookie);
         cookie = sp_cp_random_hex(CSRF_HEX / 2);
-        sp_cp_signin_set_cookie(rq->signin, rq->msg, CSRF_COOKIE, cookie, "/", 86400);
+        sp_cp_signin_set_cookie(rq->signin,
+                                rq->msg,
+                                csrf_cookie_name(rq->signin),
+                                cookie,
+                                "/",
+                                86400);
     }
     csrf_of(rq->signin, cookie, csrf);
     if (problem)
@@ -277,15 +304,20 @@ verified_cb(GObject *source, GAsyncResult *result, gpointer data)
         g_timeout_add(FAILURE_DELAY_MS, failure_delay_cb, a);
 }
 
+/* The address is asked first: it bounds how many invented people one stranger can enter. */
 static bool
 attempts_left(const struct request *rq, const char *user)
 {
-    g_autofree char *key = g_strdup_printf("%s %s %s",
-                                           soup_server_message_get_remote_host(rq->msg),
-                                           rq->account->id,
-                                           user);
+    const struct sp_cp_signin *s = rq->signin;
+    g_autofree char *ip = sp_cp_remote_ip(s->proxies, rq->msg);
+    g_autofree char *address = sp_cp_remote_key(ip);
+    g_autofree char *target = g_strdup_printf("%s %s", rq->account->id, user);
+    g_autofree char *person = g_strdup_printf("%s %s", address, target);
+    int64_t now_us = g_get_monotonic_time();
 
-    return sp_cp_limit_take(rq->signin->attempts, key, g_get_monotonic_time());
+    return sp_cp_limit_take(s->by_address, address, now_us)
+           && sp_cp_limit_take(s->by_person, person, now_us)
+           && sp_cp_limit_take(s->by_target, target, now_us);
 }
 
 static void
@@ -301,7 +333,9 @@ start_attempt(const struct request *rq,
     a->msg = g_object_ref(rq->msg);
     a->account = sp_cp_account_get(rq->signin->db, rq->account->id, NULL);
     a->actor = sp_cp_actor_get(rq->signin->db, rq->account->id, user, NULL);
-    if (a->actor && (a->actor->disabled || g_strcmp0(a->actor->email, user) != 0))
+    if (a->actor
+        && (a->actor->disabled || g_strcmp0(a->actor->email, user) != 0
+            || g_str_equal(a->actor->type, "service_account")))
         g_clear_pointer(&a->actor, sp_cp_actor_free);
     a->form = g_hash_table_ref(rq->form);
     a->provider_id = g_strdup(provider_id);

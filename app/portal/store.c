@@ -237,21 +237,33 @@ sp_cp_authz_insert(struct sp_cp_db *db,
                    const char *token_id,
                    GError **error)
 {
-    return sp_cp_db_exec(db,
-                         error,
-                         "INSERT INTO authorizations (id, account_id, client_id, gateway_id,"
-                         " resource_id, policy_id, membership_id, token_id, expires_at)"
-                         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                         "ssssssssi",
-                         authz->id,
-                         client->account_id,
-                         client->id,
-                         gateway->id,
-                         authz->resource_id,
-                         grant->policy_id,
-                         grant->membership_id,
-                         token_id,
-                         authz->expires_at);
+    bool ok = sp_cp_db_exec(db,
+                            error,
+                            "INSERT INTO authorizations (id, account_id, client_id, gateway_id,"
+                            " resource_id, policy_id, membership_id, token_id, expires_at)"
+                            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                            "ssssssssi",
+                            authz->id,
+                            client->account_id,
+                            client->id,
+                            gateway->id,
+                            authz->resource_id,
+                            grant->policy_id,
+                            grant->membership_id,
+                            token_id,
+                            authz->expires_at);
+
+    /* The newest alone counts for the gateway; asking again and again must not fill the disk. */
+    return ok
+           && sp_cp_db_exec(db,
+                            error,
+                            "DELETE FROM authorizations WHERE gateway_id = ? AND client_id = ?"
+                            " AND resource_id = ? AND id <> ?",
+                            "ssss",
+                            gateway->id,
+                            client->id,
+                            authz->resource_id,
+                            authz->id);
 }
 
 GPtrArray *

@@ -65,6 +65,7 @@ void sp_cp_device_free(struct sp_cp_device *device);
  * sp_cp_device_connect() - find the row of a connecting device or make one with fresh addresses
  * @seen: what the peer said; id, addresses and psk_base are ignored. A NULL attribute or name
  *        keeps the stored value.
+ * SP_CP_ERROR_LIMIT when the owner has SP_CP_DEVICES_MAX devices.
  */
 struct sp_cp_device *sp_cp_device_connect(struct sp_cp_db *db,
                                           const struct sp_cp_device *seen,
@@ -102,6 +103,8 @@ int sp_cp_grant_find(struct sp_cp_db *db,
                      struct sp_cp_grant *ret_grant,
                      GError **error);
 
+#define SP_CP_DEVICES_MAX 1000 /* of one actor, or gateways of one site */
+
 /** struct sp_cp_authz - one stored authorization */
 struct sp_cp_authz {
     char *id;
@@ -110,6 +113,7 @@ struct sp_cp_authz {
     int64_t expires_at;
 };
 void sp_cp_authz_free(struct sp_cp_authz *authz);
+/** sp_cp_authz_insert() - replaces an older one of the same client, gateway and resource */
 bool sp_cp_authz_insert(struct sp_cp_db *db,
                         const struct sp_cp_authz *authz,
                         const struct sp_cp_device *client,
