@@ -20,12 +20,33 @@ class Refused(Exception):
         return json.loads(self.body)
 
 
+def frame(opcode, data, last=True):
+    """A frame as clients send it."""
+    mask = os.urandom(4)
+    n = len(data)
+    first = (0x80 if last else 0) | opcode
+    if n < 126:
+        head = struct.pack("!BB", first, 0x80 | n)
+    elif n < 65536:
+        head = struct.pack("!BBH", first, 0x80 | 126, n)
+    else:
+        head = struct.pack("!BBQ", first, 0x80 | 127, n)
+    return head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data))
+
+
 class Socket:
-    def __init__(self, port, path, query, token=None, agent="Debian/12 headless-client/1.5.12"):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+    def __init__(self, port, path, query, token=None, agent="Debian/12 headless-client/1.5.12",
+                 receive_buffer=None, headers=None):
+        self.sock = socket.socket()
+        if receive_buffer:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.sock.settimeout(10)
+        self.sock.connect(("127.0.0.1", port))
         self.buffer = b""
         self.ref = 0
+        self.close_code = None
         headers = {
+            **(headers or {}),
             "Host": "127.0.0.1",
             "Connection": "Upgrade",
             "Upgrade": "websocket",
@@ -68,16 +89,8 @@ class Socket:
         data, self.buffer = self.buffer[:n], self.buffer[n:]
         return data
 
-    def send_frame(self, opcode, data):
-        mask = os.urandom(4)
-        n = len(data)
-        if n < 126:
-            head = struct.pack("!BB", 0x80 | opcode, 0x80 | n)
-        elif n < 65536:
-            head = struct.pack("!BBH", 0x80 | opcode, 0x80 | 126, n)
-        else:
-            head = struct.pack("!BBQ", 0x80 | opcode, 0x80 | 127, n)
-        self.sock.sendall(head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
+    def send_frame(self, opcode, data, last=True):
+        self.sock.sendall(frame(opcode, data, last))
 
     def send_text(self, text):
         self.send_frame(1, text.encode())
@@ -100,6 +113,7 @@ class Socket:
             data = self._take(n)
             opcode = first & 0x0F
             if opcode == 8:
+                self.close_code = struct.unpack("!H", data[:2])[0] if data else None
                 self.send_frame(8, data)
                 return None
             if opcode == 1:
@@ -116,6 +130,17 @@ class Socket:
         assert reply["ref"] == ref and isinstance(reply["ref"], int)
         assert reply["payload"] == {"status": "ok", "response": {}}, reply
         return self.expect("init")["payload"]
+
+    def wait_end(self, timeout=10):
+        """Read until the portal is gone; the names of the events seen on the way."""
+        events = []
+        self.sock.settimeout(timeout)
+        try:
+            while (message := self.recv(timeout)) is not None:
+                events.append(message["event"])
+        except (ConnectionError, OSError):
+            pass
+        return events
 
     def close(self):
         self.sock.close()
