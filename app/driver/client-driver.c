@@ -5,13 +5,11 @@
 #include <string.h>
 
 #include "app/driver/dns-upstream.h"
-#include "app/driver/host-list.h"
+#include "app/driver/driver-core.h"
 #include "app/platform/clock.h"
-#include "app/platform/tun.h"
 #include "engine/base/err.h"
 
 #define POOL_PACKETS 16384
-#define FLUSH_MS     1000
 #define PEERS_MAX    256 /* in one snapshot */
 
 enum cmd_type {
@@ -51,16 +49,11 @@ struct note {
 };
 
 struct sp_client_driver {
+    struct sp_driver_core core;
     struct sp_client_driver_options opt;
-    struct sp_pkt_pool pool;
     struct sp_client *client; /* data thread while the loop runs */
     GQueue snapshots;         /* struct note *, data thread */
-    struct sp_loop *loop;
     struct sp_dns_upstream *upstream;
-    struct sp_host_list hosts;
-    char tun_name[SP_TUN_NAME_MAX + 1];
-    unsigned offloads;
-    uint8_t public_key[SP_KEY_LEN];
 };
 
 /* ---- data thread --------------------------------------------------------------------------- */
@@ -204,18 +197,6 @@ static const struct sp_engine_ops ops = {
 
 /* ---- control thread ------------------------------------------------------------------------ */
 
-static int
-post(struct sp_client_driver *d, struct cmd *cmd)
-{
-    int r = sp_loop_post(d->loop, cmd);
-
-    if (r < 0) {
-        SP_WARN(d->opt.log, DRIVER, "the data path does not keep up with commands");
-        cmd_free(cmd);
-    }
-    return r;
-}
-
 static struct cmd *
 cmd_new(enum cmd_type type)
 {
@@ -237,7 +218,7 @@ post_dns_result(struct sp_client_driver *d,
     cmd->result = result;
     cmd->bytes = g_memdup2(reply.p, reply.n);
     cmd->n = reply.n;
-    (void)post(d, cmd);
+    (void)sp_driver_core_post(&d->core, cmd);
 }
 
 static void
@@ -277,99 +258,78 @@ note_free(void *data)
 }
 
 static void
-on_note(void *ctx, void *data)
+on_note(void *core, void *data)
 {
-    struct sp_client_driver *d = ctx;
+    struct sp_client_driver *d = SP_CONTAINER_OF(core, struct sp_client_driver, core);
     struct note *note = data;
 
     if (note->snapshot) {
-        sp_loop_get_stats(d->loop, &note->snapshot->loop);
+        sp_loop_get_stats(d->core.loop, &note->snapshot->loop);
         note->cb(note->cb_ctx, note->snapshot);
     } else if (note->event.type == SP_CLIENT_EVENT_DNS_QUERY) {
         ask_upstream(d, &note->event.u.dns);
     } else {
         if (note->event.type == SP_CLIENT_EVENT_PUBLIC_KEY)
-            memcpy(d->public_key, note->event.u.public_key, sizeof d->public_key);
+            memcpy(d->core.public_key, note->event.u.public_key, sizeof d->core.public_key);
         d->opt.on_event(d->opt.ctx, &note->event);
     }
     note_free(note);
 }
 
-void
-sp_client_driver_addresses_changed(struct sp_client_driver *d)
+static void
+post_hosts(struct sp_driver_core *core, const struct sp_endpoint *list, size_t n)
 {
-    struct cmd *cmd;
+    struct cmd *cmd = cmd_new(CMD_HOST_ADDRESSES);
 
-    if (!sp_host_list_update(&d->hosts, d->tun_name))
-        return;
-    cmd = cmd_new(CMD_HOST_ADDRESSES);
-    cmd->endpoints = g_memdup2(d->hosts.v, d->hosts.n * sizeof *d->hosts.v);
-    cmd->n = d->hosts.n;
-    (void)post(d, cmd);
+    cmd->endpoints = g_memdup2(list, n * sizeof *list);
+    cmd->n = n;
+    (void)sp_driver_core_post(core, cmd);
 }
 
-static void
-on_notice(void *ctx, const struct sp_loop_notice *notice)
-{
-    struct sp_client_driver *d = ctx;
+static const struct sp_driver_hooks hooks = {
+    .engine = &ops,
+    .on_event = on_note,
+    .free_event = note_free,
+    .free_command = cmd_free,
+    .post_hosts = post_hosts,
+};
 
-    switch (notice->kind) {
-    case SP_LOOP_UDP_BOUND:
-        sp_host_list_set_ports(&d->hosts, notice->port4, notice->port6);
-        sp_client_driver_addresses_changed(d);
-        break;
-    case SP_LOOP_FATAL:
-        d->opt.on_fatal(d->opt.ctx, notice->code, notice->message);
-        break;
-    }
-}
+/* ---- life ---------------------------------------------------------------------------------- */
 
 static void
-create_loop(struct sp_client_driver *d)
+create_engine(struct sp_client_driver *d)
 {
     struct sp_client_config engine = {
-        .pool = &d->pool,
+        .pool = &d->core.pool,
         .rng = sp_rng_system(),
         .wall = sp_clock_wall(),
         .log = d->opt.log,
         .internet_resource = d->opt.internet_resource,
     };
-    struct sp_loop_config loop = {
-        .pool = &d->pool,
-        .log = d->opt.log,
-        .udp = d->opt.udp,
-        .on_event = on_note,
-        .on_notice = on_notice,
-        .ctx = d,
-        .free_command = cmd_free,
-        .free_event = note_free,
-    };
 
     d->client = sp_client_new(&engine, sp_clock_now());
-    memcpy(d->public_key, sp_client_public_key(d->client), sizeof d->public_key);
-    d->loop = sp_loop_new(&ops, d, &loop);
+    memcpy(d->core.public_key, sp_client_public_key(d->client), sizeof d->core.public_key);
 }
 
 struct sp_client_driver *
 sp_client_driver_new(const struct sp_client_driver_options *options, GError **error)
 {
     struct sp_client_driver *d = g_new0(struct sp_client_driver, 1);
-    struct sp_tun *tun;
 
     d->opt = *options;
     d->opt.tun_name = NULL;
+    d->core.log = options->log;
+    d->core.on_fatal = options->on_fatal;
+    d->core.fatal_ctx = options->ctx;
     g_queue_init(&d->snapshots);
-    sp_pkt_pool_init(&d->pool, POOL_PACKETS);
-    if (sp_tun_new(options->tun_name, options->log, &tun, error) < 0) {
+    if (sp_driver_core_open(&d->core, options->tun_name, POOL_PACKETS, error) < 0) {
         g_free(d);
         return NULL;
     }
-    g_strlcpy(d->tun_name, sp_tun_name(tun), sizeof d->tun_name);
-    d->offloads = sp_tun_offloads(tun);
-    create_loop(d);
+    create_engine(d);
+    sp_driver_core_loop(&d->core, &hooks, d, &d->opt.udp);
     d->upstream = sp_dns_upstream_new(options->udp.mark, upstream_done, d);
-    sp_loop_set_tun(d->loop, tun);
-    if (sp_loop_start(d->loop, error) < 0) {
+    if (sp_driver_core_start(&d->core, error) < 0) {
         sp_client_driver_free(d);
         return NULL;
     }
@@ -381,32 +341,37 @@ sp_client_driver_free(struct sp_client_driver *d)
 {
     if (d == NULL)
         return;
-    (void)post(d, cmd_new(CMD_SHUTDOWN));
-    sp_loop_stop(d->loop, FLUSH_MS);
-    sp_loop_free(d->loop);
+    (void)sp_driver_core_post(&d->core, cmd_new(CMD_SHUTDOWN));
+    sp_driver_core_stop(&d->core);
     sp_dns_upstream_free(d->upstream);
     sp_client_free(d->client);
     g_queue_clear_full(&d->snapshots, note_free);
-    sp_pkt_pool_done(&d->pool);
+    sp_driver_core_close(&d->core);
     g_free(d);
+}
+
+void
+sp_client_driver_addresses_changed(struct sp_client_driver *d)
+{
+    sp_driver_core_addresses_changed(&d->core);
 }
 
 const uint8_t *
 sp_client_driver_public_key(const struct sp_client_driver *d)
 {
-    return d->public_key;
+    return d->core.public_key;
 }
 
 const char *
 sp_client_driver_tun_name(const struct sp_client_driver *d)
 {
-    return d->tun_name;
+    return d->core.tun_name;
 }
 
 unsigned
 sp_client_driver_offloads(const struct sp_client_driver *d)
 {
-    return d->offloads;
+    return d->core.offloads;
 }
 
 void
@@ -416,7 +381,7 @@ sp_client_driver_portal_msg(struct sp_client_driver *d, struct sp_client_msg *ms
 
     cmd->msg = *msg;
     memset(msg, 0, sizeof *msg);
-    (void)post(d, cmd);
+    (void)sp_driver_core_post(&d->core, cmd);
 }
 
 void
@@ -425,7 +390,7 @@ sp_client_driver_portal_state(struct sp_client_driver *d, bool up)
     struct cmd *cmd = cmd_new(CMD_PORTAL_STATE);
 
     cmd->flag = up;
-    (void)post(d, cmd);
+    (void)sp_driver_core_post(&d->core, cmd);
 }
 
 void
@@ -435,7 +400,7 @@ sp_client_driver_set_resolvers(struct sp_client_driver *d, const struct sp_ip *s
 
     cmd->ips = g_memdup2(servers, n * sizeof *servers);
     cmd->n = n;
-    (void)post(d, cmd);
+    (void)sp_driver_core_post(&d->core, cmd);
 }
 
 void
@@ -444,21 +409,20 @@ sp_client_driver_set_internet(struct sp_client_driver *d, bool active)
     struct cmd *cmd = cmd_new(CMD_INTERNET);
 
     cmd->flag = active;
-    (void)post(d, cmd);
+    (void)sp_driver_core_post(&d->core, cmd);
 }
 
 void
 sp_client_driver_flush_dns(struct sp_client_driver *d)
 {
-    (void)post(d, cmd_new(CMD_FLUSH_DNS));
+    (void)sp_driver_core_post(&d->core, cmd_new(CMD_FLUSH_DNS));
 }
 
 void
 sp_client_driver_reset(struct sp_client_driver *d)
 {
-    (void)post(d, cmd_new(CMD_RESET));
-    sp_host_list_forget(&d->hosts);
-    sp_loop_rebind(d->loop);
+    (void)sp_driver_core_post(&d->core, cmd_new(CMD_RESET));
+    sp_driver_core_rebind(&d->core);
 }
 
 int
@@ -468,5 +432,5 @@ sp_client_driver_snapshot(struct sp_client_driver *d, sp_client_driver_snapshot_
 
     cmd->cb = cb;
     cmd->cb_ctx = ctx;
-    return post(d, cmd);
+    return sp_driver_core_post(&d->core, cmd);
 }

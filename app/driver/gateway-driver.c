@@ -3,14 +3,12 @@
 
 #include <string.h>
 
-#include "app/driver/host-list.h"
+#include "app/driver/driver-core.h"
 #include "app/driver/resolver.h"
 #include "app/platform/clock.h"
-#include "app/platform/tun.h"
 #include "engine/base/err.h"
 
 #define POOL_PACKETS 32768
-#define FLUSH_MS     1000
 
 enum cmd_type {
     CMD_PORTAL_MSG,
@@ -33,14 +31,10 @@ struct cmd {
 };
 
 struct sp_gw_driver {
+    struct sp_driver_core core;
     struct sp_gw_driver_options opt;
-    struct sp_pkt_pool pool;
     struct sp_gw *gw; /* data thread while the loop runs */
-    struct sp_loop *loop;
     struct sp_resolver *resolver;
-    struct sp_host_list hosts;
-    char tun_name[SP_TUN_NAME_MAX + 1];
-    uint8_t public_key[SP_KEY_LEN];
 };
 
 /* ---- data thread --------------------------------------------------------------------------- */
@@ -148,15 +142,6 @@ static const struct sp_engine_ops ops = {
 
 /* ---- control thread ------------------------------------------------------------------------ */
 
-static void
-post(struct sp_gw_driver *d, struct cmd *cmd)
-{
-    if (sp_loop_post(d->loop, cmd) < 0) {
-        SP_WARN(d->opt.log, DRIVER, "the data path does not keep up with commands");
-        cmd_free(cmd);
-    }
-}
-
 static struct cmd *
 cmd_new(enum cmd_type type)
 {
@@ -175,7 +160,7 @@ post_resolved(struct sp_gw_driver *d, uint64_t id, bool failed, const struct sp_
     cmd->flag = failed;
     cmd->ips = g_memdup2(ips, n * sizeof *ips);
     cmd->n = n;
-    post(d, cmd);
+    (void)sp_driver_core_post(&d->core, cmd);
 }
 
 static void
@@ -192,9 +177,9 @@ event_free(void *data)
 }
 
 static void
-on_event(void *ctx, void *data)
+on_event(void *core, void *data)
 {
-    struct sp_gw_driver *d = ctx;
+    struct sp_gw_driver *d = SP_CONTAINER_OF(core, struct sp_gw_driver, core);
     struct sp_gw_event *ev = data;
 
     if (ev->type == SP_GW_EVENT_RESOLVE) {
@@ -202,84 +187,64 @@ on_event(void *ctx, void *data)
             post_resolved(d, ev->u.resolve.id, true, NULL, 0);
     } else {
         if (ev->type == SP_GW_EVENT_PUBLIC_KEY)
-            memcpy(d->public_key, ev->u.public_key, sizeof d->public_key);
+            memcpy(d->core.public_key, ev->u.public_key, sizeof d->core.public_key);
         d->opt.on_event(d->opt.ctx, ev);
     }
     event_free(ev);
 }
 
-void
-sp_gw_driver_addresses_changed(struct sp_gw_driver *d)
+static void
+post_hosts(struct sp_driver_core *core, const struct sp_endpoint *list, size_t n)
 {
-    struct cmd *cmd;
+    struct cmd *cmd = cmd_new(CMD_HOST_ADDRESSES);
 
-    if (!sp_host_list_update(&d->hosts, d->tun_name))
-        return;
-    cmd = cmd_new(CMD_HOST_ADDRESSES);
-    cmd->endpoints = g_memdup2(d->hosts.v, d->hosts.n * sizeof *d->hosts.v);
-    cmd->n = d->hosts.n;
-    post(d, cmd);
+    cmd->endpoints = g_memdup2(list, n * sizeof *list);
+    cmd->n = n;
+    (void)sp_driver_core_post(core, cmd);
 }
 
-static void
-on_notice(void *ctx, const struct sp_loop_notice *notice)
-{
-    struct sp_gw_driver *d = ctx;
+static const struct sp_driver_hooks hooks = {
+    .engine = &ops,
+    .on_event = on_event,
+    .free_event = event_free,
+    .free_command = cmd_free,
+    .post_hosts = post_hosts,
+};
 
-    switch (notice->kind) {
-    case SP_LOOP_UDP_BOUND:
-        sp_host_list_set_ports(&d->hosts, notice->port4, notice->port6);
-        sp_gw_driver_addresses_changed(d);
-        break;
-    case SP_LOOP_FATAL:
-        d->opt.on_fatal(d->opt.ctx, notice->code, notice->message);
-        break;
-    }
-}
+/* ---- life ---------------------------------------------------------------------------------- */
 
 static void
-create_loop(struct sp_gw_driver *d)
+create_engine(struct sp_gw_driver *d)
 {
     struct sp_gw_config engine = {
-        .pool = &d->pool,
+        .pool = &d->core.pool,
         .rng = sp_rng_system(),
         .wall = sp_clock_wall(),
         .log = d->opt.log,
     };
-    struct sp_loop_config loop = {
-        .pool = &d->pool,
-        .log = d->opt.log,
-        .udp = d->opt.udp,
-        .on_event = on_event,
-        .on_notice = on_notice,
-        .ctx = d,
-        .free_command = cmd_free,
-        .free_event = event_free,
-    };
 
     d->gw = sp_gw_new(&engine, sp_clock_now());
-    memcpy(d->public_key, sp_gw_public_key(d->gw), sizeof d->public_key);
-    d->loop = sp_loop_new(&ops, d, &loop);
+    memcpy(d->core.public_key, sp_gw_public_key(d->gw), sizeof d->core.public_key);
 }
 
 struct sp_gw_driver *
 sp_gw_driver_new(const struct sp_gw_driver_options *options, GError **error)
 {
     struct sp_gw_driver *d = g_new0(struct sp_gw_driver, 1);
-    struct sp_tun *tun;
 
     d->opt = *options;
     d->opt.tun_name = NULL;
-    sp_pkt_pool_init(&d->pool, POOL_PACKETS);
-    if (sp_tun_new(options->tun_name, options->log, &tun, error) < 0) {
+    d->core.log = options->log;
+    d->core.on_fatal = options->on_fatal;
+    d->core.fatal_ctx = options->ctx;
+    if (sp_driver_core_open(&d->core, options->tun_name, POOL_PACKETS, error) < 0) {
         g_free(d);
         return NULL;
     }
-    g_strlcpy(d->tun_name, sp_tun_name(tun), sizeof d->tun_name);
-    create_loop(d);
+    create_engine(d);
+    sp_driver_core_loop(&d->core, &hooks, d, &d->opt.udp);
     d->resolver = sp_resolver_new(resolved, d);
-    sp_loop_set_tun(d->loop, tun);
-    if (sp_loop_start(d->loop, error) < 0) {
+    if (sp_driver_core_start(&d->core, error) < 0) {
         sp_gw_driver_free(d);
         return NULL;
     }
@@ -291,25 +256,30 @@ sp_gw_driver_free(struct sp_gw_driver *d)
 {
     if (d == NULL)
         return;
-    post(d, cmd_new(CMD_SHUTDOWN));
-    sp_loop_stop(d->loop, FLUSH_MS);
-    sp_loop_free(d->loop);
+    (void)sp_driver_core_post(&d->core, cmd_new(CMD_SHUTDOWN));
+    sp_driver_core_stop(&d->core);
     sp_resolver_free(d->resolver);
     sp_gw_free(d->gw);
-    sp_pkt_pool_done(&d->pool);
+    sp_driver_core_close(&d->core);
     g_free(d);
+}
+
+void
+sp_gw_driver_addresses_changed(struct sp_gw_driver *d)
+{
+    sp_driver_core_addresses_changed(&d->core);
 }
 
 const uint8_t *
 sp_gw_driver_public_key(const struct sp_gw_driver *d)
 {
-    return d->public_key;
+    return d->core.public_key;
 }
 
 const char *
 sp_gw_driver_tun_name(const struct sp_gw_driver *d)
 {
-    return d->tun_name;
+    return d->core.tun_name;
 }
 
 void
@@ -319,7 +289,7 @@ sp_gw_driver_portal_msg(struct sp_gw_driver *d, struct sp_gw_msg *msg)
 
     cmd->msg = *msg;
     memset(msg, 0, sizeof *msg);
-    post(d, cmd);
+    (void)sp_driver_core_post(&d->core, cmd);
 }
 
 void
@@ -328,13 +298,12 @@ sp_gw_driver_portal_state(struct sp_gw_driver *d, bool up)
     struct cmd *cmd = cmd_new(CMD_PORTAL_STATE);
 
     cmd->flag = up;
-    post(d, cmd);
+    (void)sp_driver_core_post(&d->core, cmd);
 }
 
 void
 sp_gw_driver_reset(struct sp_gw_driver *d)
 {
-    post(d, cmd_new(CMD_RESET));
-    sp_host_list_forget(&d->hosts);
-    sp_loop_rebind(d->loop);
+    (void)sp_driver_core_post(&d->core, cmd_new(CMD_RESET));
+    sp_driver_core_rebind(&d->core);
 }
