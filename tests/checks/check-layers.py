@@ -71,6 +71,8 @@ def check(path):
     text = path.read_text()
     name = source.rel(path)
     room = room_of(name)
+    if name.startswith(("engine/", "app/")) and room not in ROOMS:
+        problems.append(f"{name}:1: room {room} is not in the layer table")
     lines = text.splitlines()
     for match in INCLUDE.finditer(source.blank(text, keep_strings=True)):
         kind, target = match.groups()
@@ -91,15 +93,28 @@ def check(path):
             problems.append(f'{name}:{line}: "{target}" is private to {wanted}')
         if name.startswith("tests/") or wanted == room:
             continue
-        if room not in ROOMS:
-            problems.append(f"{name}:{line}: room {room} is not in the layer table")
-        elif wanted not in ROOMS[room]:
+        if wanted not in ROOMS.get(room, ()):
             problems.append(f"{name}:{line}: {room} may not use {wanted}")
     return problems
 
 
-def main():
+def check_table():
+    """A room may not reach itself, or the layers are none."""
     problems = []
+    for start in ROOMS:
+        seen, todo = set(), list(ROOMS[start])
+        while todo:
+            room = todo.pop()
+            if room not in seen:
+                seen.add(room)
+                todo += ROOMS.get(room, ())
+        if start in seen:
+            problems.append(f"layer table: {start} uses itself by way of others")
+    return problems
+
+
+def main():
+    problems = check_table()
     for path in source.files(".c", ".h"):
         problems += check(path)
     return source.finish("layers", problems)
