@@ -235,12 +235,17 @@ static void
 ask_upstream(struct sp_client_driver *d, const struct sp_client_dns_query *q)
 {
     struct sp_endpoint server = { .ip = q->server, .port = 53 };
+    struct sp_span message = sp_span(q->message, q->len);
+    int r = SP_E_UNSUPPORTED;
 
     if (q->doh_url)
         SP_WARN(d->opt.log, DRIVER, "DNS over HTTPS is not supported yet, the query fails");
-    else if (sp_dns_upstream_query(d->upstream, q->id, &server, sp_span(q->message, q->len)) == 0)
-        return;
-    post_dns_result(d, q->id, SP_CLIENT_DNS_FAILED, sp_span(NULL, 0));
+    else if (q->tcp)
+        r = sp_dns_upstream_query_tcp(d->upstream, q->id, &server, &q->source, message);
+    else
+        r = sp_dns_upstream_query(d->upstream, q->id, &server, message);
+    if (r < 0)
+        post_dns_result(d, q->id, SP_CLIENT_DNS_FAILED, sp_span(NULL, 0));
 }
 
 static void

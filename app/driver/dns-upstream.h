@@ -28,4 +28,12 @@ int sp_dns_upstream_query(struct sp_dns_upstream *up,
                           uint64_t id,
                           const struct sp_endpoint *server,
                           struct sp_span query);
+/** sp_dns_upstream_query_tcp() - the same over a connection of its own
+ * @source: NULL or family 0: around the tunnel; else from this address of ours and through the tunnel,
+ *          not marked */
+int sp_dns_upstream_query_tcp(struct sp_dns_upstream *up,
+                              uint64_t id,
+                              const struct sp_endpoint *server,
+                              const struct sp_ip *source,
+                              struct sp_span query);
 size_t sp_dns_upstream_in_flight(const struct sp_dns_upstream *up);

@@ -16,6 +16,8 @@ int sp_socket_set_mark(int fd, uint32_t mark);
 gboolean sp_socket_mark(GSocket *socket, uint32_t mark, GError **error);
 /** sp_socket_new_udp() - marked, non-blocking, unbound UDP socket. Returns: strong, or NULL */
 GSocket *sp_socket_new_udp(uint8_t family, uint32_t mark, GError **error);
+/** sp_socket_new_tcp() - marked, non-blocking, unconnected, without Nagle. Returns: strong, or NULL */
+GSocket *sp_socket_new_tcp(uint8_t family, uint32_t mark, GError **error);
 /** sp_socket_address() - @ep as a GIO address. Returns: strong */
 GSocketAddress *sp_socket_address(const struct sp_endpoint *ep);
 /** sp_socket_address_parse() - back to an endpoint; false when it is not IP */

@@ -815,6 +815,60 @@ test_dns_upstream(void)
     sp_dns_upstream_free(up);
 }
 
+/* The server's half is written with blocking calls: the main loop runs in between. */
+static void
+test_dns_upstream_tcp(void)
+{
+    static const uint8_t query[14] = { 0, 12, 0x12, 0x34 };
+    struct sp_endpoint server = { .ip = { .family = 4, .b = { 127, 0, 0, 1 } } };
+    struct sp_ip source = server.ip;
+    g_autoptr(GSocketAddress) any = NULL;
+    g_autoptr(GSocket) listener = NULL;
+    struct sp_dns_upstream *up;
+    struct answers a = { 0 };
+
+    enter(NS_A);
+    any = sp_socket_address(&server);
+    listener = sp_socket_new_tcp(4, 0, NULL);
+    g_assert_true(g_socket_bind(listener, any, FALSE, NULL));
+    g_assert_true(g_socket_listen(listener, NULL));
+    g_clear_object(&any);
+    any = g_socket_get_local_address(listener, NULL);
+    g_assert_true(sp_socket_address_parse(any, &server));
+    up = sp_dns_upstream_new(SP_DEFAULT_MARK, on_reply, &a);
+    for (unsigned i = 0; i < 2; i++) { /* around the tunnel, then from an address of ours */
+        g_autoptr(GSocket) peer = NULL;
+        char buf[64];
+
+        g_assert_cmpint(sp_dns_upstream_query_tcp(up,
+                                                  7 + i,
+                                                  &server,
+                                                  i ? &source : NULL,
+                                                  sp_span(query + 2, 12)),
+                        ==,
+                        0);
+        iterate(20);
+        peer = g_socket_accept(listener, NULL, NULL);
+        g_assert_nonnull(peer);
+        g_assert_cmpint(g_socket_receive(peer, buf, sizeof buf, NULL, NULL), ==, 14);
+        g_assert_cmpmem(buf, 14, query, 14);
+        g_assert_cmpint(g_socket_send(peer, buf, 5, NULL, NULL), ==, 5); /* in two pieces */
+        iterate(20);
+        g_assert_cmpuint(a.n, ==, i);
+        g_assert_cmpint(g_socket_send(peer, buf + 5, 9, NULL, NULL), ==, 9);
+        wait_answers(&a, i + 1);
+        g_assert_cmpuint(a.id, ==, 7 + i);
+        g_assert_cmpint(a.code, ==, 0);
+        g_assert_cmpmem(a.reply, (int)a.len, query + 2, 12);
+    }
+    g_socket_close(listener, NULL);
+    g_assert_cmpint(sp_dns_upstream_query_tcp(up, 9, &server, NULL, sp_span(query + 2, 12)), ==, 0);
+    wait_answers(&a, 3);
+    g_assert_cmpint(a.code, ==, -ECONNREFUSED);
+    g_assert_cmpuint(sp_dns_upstream_in_flight(up), ==, 0);
+    sp_dns_upstream_free(up);
+}
+
 static void
 on_resolved(void *ctx, uint64_t id, bool failed, const struct sp_ip *addrs, size_t n)
 {
@@ -878,6 +932,7 @@ main(int argc, char **argv)
     g_test_add_func("/netns/platform/nat/table", test_nat);
     g_test_add_func("/netns/platform/nat/masquerades", test_nat_masquerades);
     g_test_add_func("/netns/driver/dns-upstream", test_dns_upstream);
+    g_test_add_func("/netns/driver/dns-upstream-tcp", test_dns_upstream_tcp);
     g_test_add_func("/netns/driver/resolver", test_resolver);
     r = g_test_run();
     namespaces_gone();

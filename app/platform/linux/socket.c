@@ -2,6 +2,8 @@
 #include "app/platform/socket.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "app/platform/error.h"
@@ -29,19 +31,39 @@ sp_socket_mark(GSocket *socket, uint32_t mark, GError **error)
     return FALSE;
 }
 
-GSocket *
-sp_socket_new_udp(uint8_t family, uint32_t mark, GError **error)
+static GSocket *
+new_socket(uint8_t family,
+           GSocketType type,
+           GSocketProtocol protocol,
+           uint32_t mark,
+           GError **error)
 {
     g_autoptr(GSocket) socket =
         g_socket_new(family == 4 ? G_SOCKET_FAMILY_IPV4 : G_SOCKET_FAMILY_IPV6,
-                     G_SOCKET_TYPE_DATAGRAM,
-                     G_SOCKET_PROTOCOL_UDP,
+                     type,
+                     protocol,
                      error);
 
     if (!socket || !sp_socket_mark(socket, mark, error))
         return NULL;
     g_socket_set_blocking(socket, FALSE);
     return g_steal_pointer(&socket);
+}
+
+GSocket *
+sp_socket_new_udp(uint8_t family, uint32_t mark, GError **error)
+{
+    return new_socket(family, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, mark, error);
+}
+
+GSocket *
+sp_socket_new_tcp(uint8_t family, uint32_t mark, GError **error)
+{
+    GSocket *socket = new_socket(family, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, mark, error);
+
+    if (socket)
+        (void)g_socket_set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL);
+    return socket;
 }
 
 GSocketAddress *
