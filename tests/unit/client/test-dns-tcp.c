@@ -5,6 +5,7 @@
 
 #include "engine/client/client-private.h"
 #include "engine/ip/build.h"
+#include "tests/support/hex.h"
 #include "tests/support/rng.h"
 
 #define OWN4 sp_ip4(100, 64, 0, 1)
@@ -202,7 +203,7 @@ test_upstream(struct fixture *f, gconstpointer data SP_UNUSED)
                                 f->now);
     receive(f);
     g_assert_cmpuint(f->in->len, ==, (guint)n + 2);
-    g_assert_cmpmem(f->in->data + 2, f->in->len - 2, msg, (size_t)n);
+    test_assert_mem(f->in->data + 2, f->in->len - 2, msg, n);
 }
 
 /* Unlike over UDP, who asked hears about a timeout. */
