@@ -121,7 +121,10 @@ remove_row(struct context *cx, const struct noun *noun, GError **error)
 
     if (!id && cx->account_id
         && (g_str_equal(noun->table, "policies") || g_str_equal(noun->table, "authorizations")))
-        g_set_error_literal(error, SP_CP_ERROR, SP_CP_ERROR_INVALID, "name it by its id");
+        g_set_error_literal(error,
+                            SP_CP_ERROR,
+                            SP_CP_ERROR_INVALID,
+                            "name it by its id, which the list shows");
     else if (!id && cx->account_id)
         id = sp_cp_find_id(cx->db, noun->table, cx->account_id, cx->target, error);
     else if (!id) {
@@ -134,7 +137,12 @@ remove_row(struct context *cx, const struct noun *noun, GError **error)
         return false;
     if (sp_cp_db_changes(cx->db) > 0)
         return true;
-    g_set_error(error, SP_CP_ERROR, SP_CP_ERROR_MISSING, "no such %s", noun->name);
+    g_set_error(error,
+                SP_CP_ERROR,
+                SP_CP_ERROR_MISSING,
+                "no such %s; \"sallyport-portal %s list\" shows them",
+                noun->name,
+                noun->name);
     return false;
 }
 
@@ -277,7 +285,7 @@ add_token(struct context *cx, GError **error)
         g_set_error_literal(error,
                             SP_CP_ERROR,
                             SP_CP_ERROR_INVALID,
-                            "give either --site or --actor");
+                            "give --site SITE for a gateway, or --actor ACTOR for a client");
         return NULL;
     }
     t = g_new0(struct sp_cp_token, 1);
@@ -445,8 +453,14 @@ option_context(const struct noun *noun, struct args *a)
     };
     g_autofree char *usage =
         g_strdup_printf("%sadd|list|remove [ID] - manage the portal", noun->add ? "" : "(no add) ");
-    g_autofree char *summary =
-        noun->add ? g_strdup_printf("%s add %s", noun->name, noun->add_help) : NULL;
+    g_autofree char *add =
+        noun->add ? g_strdup_printf("  %s add %s\n", noun->name, noun->add_help) : g_strdup("");
+    g_autofree char *summary = g_strdup_printf(
+        "%s  %s list [--json]\n  %s remove ID%s",
+        add,
+        noun->name,
+        noun->name,
+        g_str_equal(noun->name, "member") ? "\n  member remove --group GROUP --actor ACTOR" : "");
     GOptionContext *context = g_option_context_new(usage);
 
     g_option_context_set_summary(context, summary);
@@ -471,10 +485,12 @@ pick_account(struct context *cx, GError **error)
     if (s && sp_cp_db_step(cx->db, s, error) == 1)
         cx->account_id = sp_cp_col_dup(s, 0);
     if (!cx->account_id && !*error)
-        g_set_error_literal(error,
-                            SP_CP_ERROR,
-                            SP_CP_ERROR_INVALID,
-                            "name the account with --account SLUG");
+        g_set_error_literal(
+            error,
+            SP_CP_ERROR,
+            SP_CP_ERROR_INVALID,
+            "there is not exactly one account: name it with --account SLUG, or make one with"
+            " \"sallyport-portal account add --slug SLUG\"");
     return cx->account_id != NULL;
 }
 
@@ -498,6 +514,8 @@ add_row(struct context *cx, const struct noun *noun, GError **error)
         printf("{\"%s\":\"%s\"}\n", g_str_equal(noun->name, "token") ? "token" : "id", text);
     else if (*text)
         puts(text);
+    else if (cx->args.json)
+        puts("{}");
     sp_cp_secret_free(text);
     return true;
 }
@@ -600,7 +618,9 @@ sp_cp_admin_main(int argc, char **argv)
                 noun->name,
                 noun->add ? "add|" : "");
     } else if (!cx.args.database) {
-        fprintf(stderr, "sallyport-portal: --database FILE is required\n");
+        fprintf(stderr,
+                "sallyport-portal: name the database: --database FILE, or the environment variable"
+                " SALLYPORT_PORTAL_DATABASE\n");
     } else {
         cx.target = argc > 2 ? argv[2] : NULL;
         status = execute(&cx, noun, argv[1]);

@@ -18,6 +18,7 @@ struct import {
     FILE *out;
     char *account_id;
     GString *printed; /* shown only once the transaction holds */
+    GString *done;    /* what happened, for a person */
 };
 
 static bool
@@ -207,8 +208,10 @@ issue_token(struct import *im, JsonObject *o, struct sp_cp_token *t, GError **er
     char *text;
 
     t->id = token_id(im, o, t->name, &known);
-    if (known && (!path || file_token_works(im, path, t->kind, t->id)))
+    if (known && (!path || file_token_works(im, path, t->kind, t->id))) {
+        g_string_append_printf(im->done, "token %s stays as it is\n", t->name);
         return true;
+    }
     if (t->kind == SP_CP_TOKEN_CLIENT) {
         (void)sp_cp_json_get_int(o, "expires_in", &lifetime);
         t->expires_at = g_get_real_time() / G_USEC_PER_SEC + lifetime;
@@ -216,10 +219,12 @@ issue_token(struct import *im, JsonObject *o, struct sp_cp_token *t, GError **er
     text = sp_cp_token_create(im->db, im->keys, t, NULL, error);
     if (!text)
         return false;
-    if (path)
+    if (path) {
         ok = write_secret(path, text, error);
-    else
+        g_string_append_printf(im->done, "token %s written to %s\n", t->name, path);
+    } else {
         g_string_append_printf(im->printed, "%s %s\n", t->name, text);
+    }
     sp_cp_secret_free(text);
     return ok;
 }
@@ -269,6 +274,8 @@ import_list(struct import *im,
             return false;
         }
     }
+    if (list && one != import_token)
+        g_string_append_printf(im->done, "%s: %u\n", member, json_array_get_length(list));
     return true;
 }
 
@@ -321,9 +328,13 @@ sp_cp_seed_import(struct sp_cp_db *db,
     if (!sp_cp_json_object(root))
         return fail(error, " is no JSON object", path);
     im.printed = g_string_new(NULL);
+    im.done = g_string_new(NULL);
     ok = import_locked(&im, json_node_get_object(root), error);
-    if (ok)
+    if (ok) {
         fputs(im.printed->str, out);
+        fprintf(stderr, "%simported %s\n", im.done->str, path);
+    }
+    g_string_free(im.done, TRUE);
     sp_cp_secret_free(g_string_free(im.printed, FALSE));
     g_free(im.account_id);
     return ok;
@@ -351,7 +362,8 @@ sp_cp_seed_main(int argc, char **argv)
     if (!database)
         database = g_strdup(g_getenv("SALLYPORT_PORTAL_DATABASE"));
     if (!database || argc != 2) {
-        fprintf(stderr, "sallyport-portal: seed needs --database FILE and one seed file\n");
+        fprintf(stderr,
+                "sallyport-portal: usage: sallyport-portal seed --database FILE SEED.json\n");
         return 2;
     }
     db = sp_cp_db_open(database, &error);

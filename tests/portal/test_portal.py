@@ -290,7 +290,10 @@ class RateLimit(PortalCase):
 
 class CommandLine(PortalCase):
     def test_exit_codes(self):
-        self.admin("resource", "list", "--help")
+        for noun in ("account", "actor", "group", "member", "site", "resource", "policy", "token",
+                     "device", "authorization"):
+            self.assertIn(f"{noun} remove", self.admin(noun, "list", "--help"))
+            self.assertIsInstance(json.loads(self.admin(noun, "list", "--json")), list)
         self.admin("nonsense", status=2)
         self.admin("resource", "frobnicate", status=2)
         self.admin("site", "remove", "no such site", status=1)
