@@ -39,11 +39,11 @@ add_net(struct sp_cp_proxies *p, const char *text, GError **error)
 }
 
 struct sp_cp_proxies *
-sp_cp_proxies_new(char *const *cidrs, GError **error)
+sp_cp_proxies_new(const char *const *cidrs, GError **error)
 {
     struct sp_cp_proxies *p = g_new0(struct sp_cp_proxies, 1);
 
-    for (char *const *text = cidrs; text && *text; text++) {
+    for (const char *const *text = cidrs; text && *text; text++) {
         if (!add_net(p, *text, error)) {
             g_free(p);
             return NULL;

@@ -12,7 +12,7 @@ struct sp_cp_proxies;
 
 /** sp_cp_proxies_new() - networks whose X-Forwarded-For is believed; @cidrs may be NULL.
  * Returns: NULL with @error set when one is no network or address */
-struct sp_cp_proxies *sp_cp_proxies_new(char *const *cidrs, GError **error);
+struct sp_cp_proxies *sp_cp_proxies_new(const char *const *cidrs, GError **error);
 void sp_cp_proxies_free(struct sp_cp_proxies *proxies);
 /** sp_cp_proxies_trusts() - is @ip (text) one of them? */
 bool sp_cp_proxies_trusts(const struct sp_cp_proxies *proxies, const char *ip);

@@ -403,7 +403,7 @@ start(struct server *s, GError **error)
 {
     struct sp_cp_hub_options hub_options;
 
-    s->proxies = sp_cp_proxies_new(s->options.trusted_proxies, error);
+    s->proxies = sp_cp_proxies_new((const char *const *)s->options.trusted_proxies, error);
     if (!s->proxies)
         return false;
     s->db = sp_cp_db_open(s->options.database, error);
