@@ -104,19 +104,20 @@ resource_new(struct sp_gw *gw, struct sp_resource *r)
     return res;
 }
 
-/* A known resource gets new filters and expiry, never another address (B.2). */
-static void
+/* A known resource gets new filters and expiry, never another address (B.2). Returns: false when it
+ * was refused, so that nobody is told there is access. */
+static bool
 allow(struct sp_gw *gw, struct gw_peer *peer, struct sp_gw_authorize *msg, sp_time now)
 {
     struct gw_resource *res = gw_peer_resource(peer, &msg->resource.id);
 
     if (res && res->r.type != msg->resource.type) {
         SP_ERROR(gw->cfg.log, GW, "a resource changed its type, ignored");
-        return;
+        return false;
     }
     if (res == NULL && peer->n_resources >= GW_RESOURCES_MAX) {
         SP_WARN(gw->cfg.log, GW, "too many resources for one client, ignored");
-        return;
+        return false;
     }
     if (res) {
         set_filters(res, msg->resource.filters, msg->resource.n_filters);
@@ -127,6 +128,7 @@ allow(struct sp_gw *gw, struct gw_peer *peer, struct sp_gw_authorize *msg, sp_ti
     }
     res->expires_at = expiry(gw, msg->expires_at, now);
     gw_peer_rebuild_routes(gw, peer);
+    return true;
 }
 
 void
@@ -153,7 +155,8 @@ gw_handle_authorize(struct sp_gw *gw, struct sp_gw_authorize *msg, sp_time now)
         return;
     }
     peer = gw_peer_upsert(gw, &msg->client_id, &msg->client_ipv4, &msg->client_ipv6);
-    allow(gw, peer, msg, now);
+    if (!allow(gw, peer, msg, now))
+        return; /* no reply, as above */
     ev.u.portal.type = SP_GW_REQ_AUTHORIZED;
     ev.u.portal.u.ref = msg->ref;
     msg->ref = NULL;

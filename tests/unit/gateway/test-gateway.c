@@ -465,6 +465,22 @@ test_revoke(void)
     rig_free(r);
 }
 
+/* What is not granted is not confirmed: the portal must not tell the client that it has access. */
+static void
+test_refused_grant(void)
+{
+    struct rig *r = rig_new();
+
+    grant(r, 1, "10.0.0.0/8", NULL, NEVER);
+    g_assert_cmpint(r->replies, ==, 1);
+    grant(r, 1, "wiki.test", NULL, NEVER);
+    g_assert_cmpint(r->replies, ==, 1);
+    g_assert_cmpint(try_port(r, "10.0.0.1", 1), ==, 'p');
+    grant(r, 1, "10.0.0.0/8", NULL, NEVER);
+    g_assert_cmpint(r->replies, ==, 2);
+    rig_free(r);
+}
+
 static void
 test_goodbye(void)
 {
@@ -719,6 +735,7 @@ static const struct {
     { "/gateway/B.2/expiry", test_expiry },
     { "/gateway/B.2/resync", test_resync },
     { "/gateway/B.2/revoke", test_revoke },
+    { "/gateway/B.2/refused-grant", test_refused_grant },
     { "/gateway/B.2/goodbye", test_goodbye },
     { "/gateway/B.7/names", test_names },
     { "/gateway/B.7/update-keeps-sessions", test_update_keeps_sessions },
