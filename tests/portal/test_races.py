@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from case import CANDIDATE, WIKI, PortalCase  # noqa: E402
 
 
-class InFlight(PortalCase):
+class UnderWay(PortalCase):
     def offered(self):
         client, _, gateway, _ = self.pair()
         self.request(client)
