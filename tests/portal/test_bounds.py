@@ -359,7 +359,7 @@ class Proxies(PortalCase):
             thread.start()
             self.addCleanup(thread.join)
         # Those that are refused answer at once; waiting for the rest would refill the bucket.
-        self.eventually(lambda: len(answers) >= 45, "answers do not come")
+        self.eventually(lambda: len(answers) >= 45, "answers do not come", 40)
         # Another address of the same network is the same stranger; another network is not.
         self.assertEqual(post("2001:db8:0:1::ffff", "ada@example.org", "correct horse"), 429)
         for thread in threads:
