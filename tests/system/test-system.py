@@ -64,6 +64,15 @@ class Tests:
         out = self.sys.run("client", "dig", "+short", "-x", proxy)
         check(out.stdout.strip() == NAME + ".", f"reverse: {out.stdout}")
 
+    def t04_names_over_tcp(self):
+        """the same over TCP, with an answer that UDP could not carry"""
+        out = self.sys.run("client", "dig", "+tcp", "+short", NAME, "A")
+        check(len(out.stdout.split()) == 4 and out.stdout.startswith("100."), out.stdout)
+        out = self.sys.run("client", "dig", "+tcp", "+short", "long.example", "A")
+        check(out.stdout.split() == ["198.51.100.8"] * 200, f"long answer: {out.stdout[:500]}")
+        out = self.sys.run("client", "dig", "+tcp", "+keepopen", "no-such.example", "A", NAME, "AAAA")
+        check("NXDOMAIN" in out.stdout and "fd00:2021:1111:8000" in out.stdout, out.stdout)
+
     def t05_direct_path(self):
         """status shows one connection, direct, with a round-trip time"""
         connection = self.sys.cli_json("connections")["connections"][0]
@@ -236,7 +245,7 @@ class Tests:
         (s.dir / "seed.json").write_text((harness.HERE / "demo/seed.json").read_text())
         s.portal_admin("seed", "seed.json")
         s.start("dns", "pub", "python3", harness.HERE / "dnsserver.py", "203.0.113.10",
-                "public.example=198.51.100.7")
+                "public.example=198.51.100.7", "long.example=198.51.100.8")
         s.start_portal()
         s.start("web", "web", "python3", harness.HERE / "demo/webserver.py", "80")
         s.start_gateway()
