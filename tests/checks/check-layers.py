@@ -19,6 +19,7 @@ ROOMS = {
     "engine/dns": ENGINE_L0 | {"engine/ip", "engine/model"},
     "engine/tcp": ENGINE_L0 | {"engine/ip"},
     "engine/ice": ENGINE_L0 | {"engine/stun", "engine/model", "engine/crypto"},
+    "engine/turn": ENGINE_L0 | {"engine/crypto", "engine/stun", "engine/ice"},
     "engine/nat": ENGINE_L0 | {"engine/ip", "engine/model", "engine/dns", "engine/control"},
     "engine/control": ENGINE_L0 | {"engine/ip", "engine/model"},
     "engine/portal": ENGINE_L0 | {"engine/model"},
