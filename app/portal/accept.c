@@ -324,7 +324,7 @@ open_cb(SoupServerMessage *msg, gpointer data)
     struct sp_cp_accept *accept = data;
     struct peer *peer = g_object_steal_data(G_OBJECT(msg), PEER_KEY);
     GSocket *socket = soup_server_message_get_socket(msg);
-    g_autoptr(SoupServerMessage) keep = g_object_ref(msg);
+    g_autoptr(SoupServerMessage) keep SP_UNUSED = g_object_ref(msg);
     g_autoptr(GIOStream) base = NULL;
     g_autoptr(GIOStream) stream = NULL;
     g_autoptr(SoupWebsocketConnection) ws = NULL;
