@@ -5,7 +5,7 @@
 #define PEER  "198.51.100.99:1000"
 #define OTHER "198.51.100.98:1000"
 
-/* Let time pass while keep-alives and refreshes are answered; binds are left alone. */
+/* Let time pass while every keep-alive and refresh is answered; binds are left alone. */
 static void
 pass(struct fixture *f, sp_duration d)
 {
