@@ -5,19 +5,36 @@
 #include "engine/base/wr.h"
 
 int
-sp_channeldata_parse(struct sp_span bytes, uint16_t *ret_channel, struct sp_span *ret_payload)
+sp_channeldata_parse_padded(struct sp_span bytes,
+                            uint16_t *ret_channel,
+                            struct sp_span *ret_payload)
 {
-    uint16_t channel;
+    uint16_t channel, n;
 
     if (bytes.n < SP_CHANNEL_HEADER_LEN)
         return SP_E_MALFORMED;
     channel = sp_get_be16(bytes.p);
     if (channel < SP_CHANNEL_FIRST || channel > SP_CHANNEL_LAST)
         return SP_E_MALFORMED;
-    if (sp_get_be16(bytes.p + 2) != bytes.n - SP_CHANNEL_HEADER_LEN)
+    n = sp_get_be16(bytes.p + 2);
+    if (n > bytes.n - SP_CHANNEL_HEADER_LEN)
         return SP_E_MALFORMED;
     *ret_channel = channel;
-    *ret_payload = sp_span(bytes.p + SP_CHANNEL_HEADER_LEN, bytes.n - SP_CHANNEL_HEADER_LEN);
+    *ret_payload = sp_span(bytes.p + SP_CHANNEL_HEADER_LEN, n);
+    return 0;
+}
+
+int
+sp_channeldata_parse(struct sp_span bytes, uint16_t *ret_channel, struct sp_span *ret_payload)
+{
+    struct sp_span payload;
+    uint16_t channel;
+
+    if (sp_channeldata_parse_padded(bytes, &channel, &payload) < 0
+        || payload.n != bytes.n - SP_CHANNEL_HEADER_LEN)
+        return SP_E_MALFORMED;
+    *ret_channel = channel;
+    *ret_payload = payload;
     return 0;
 }
 

@@ -17,6 +17,12 @@ SP_MUST_CHECK int sp_channeldata_parse(struct sp_span bytes,
                                        uint16_t *ret_channel,
                                        struct sp_span *ret_payload);
 
+/** sp_channeldata_parse_padded() - as a server: bytes behind the payload are padding and left out.
+ * Returns: 0 or SP_E_MALFORMED */
+SP_MUST_CHECK int sp_channeldata_parse_padded(struct sp_span bytes,
+                                              uint16_t *ret_channel,
+                                              struct sp_span *ret_payload);
+
 /** sp_channeldata_write_header() - the 4 bytes in front of a payload of @payload_len bytes */
 void sp_channeldata_write_header(uint8_t out[SP_CHANNEL_HEADER_LEN],
                                  uint16_t channel,

@@ -23,11 +23,12 @@ ROOMS = {
     "engine/nat": ENGINE_L0 | {"engine/ip", "engine/model", "engine/dns", "engine/control"},
     "engine/control": ENGINE_L0 | {"engine/ip", "engine/model"},
     "engine/portal": ENGINE_L0 | {"engine/model"},
+    "engine/relay": ENGINE_L0 | {"engine/stun", "engine/crypto"},
     "engine/node": ENGINE_L0
     | {"engine/crypto", "engine/model", "engine/ip", "engine/wg", "engine/stun", "engine/ice",
        "engine/turn"},
 }
-BELOW_ROOTS = set(ROOMS)
+BELOW_ROOTS = set(ROOMS) - {"engine/relay"}
 ROOMS["engine/client"] = BELOW_ROOTS - {"engine/portal"}
 ROOMS["engine/gateway"] = BELOW_ROOTS - {"engine/portal"}
 ROOMS.update({
@@ -42,6 +43,8 @@ ROOMS.update({
                     "engine/client", "engine/base", "engine/model", "engine/portal"},
     "app/gateway": {"app/common", "app/driver", "app/portal-link", "app/platform",
                     "engine/gateway", "engine/base", "engine/model", "engine/portal"},
+    "app/relay": {"app/common", "app/portal-link", "app/platform", "engine/relay", "engine/base",
+                  "engine/portal"},
     "app/cli": {"app/common", "app/ipc"},
 })
 
