@@ -9,6 +9,7 @@
 #include <libsoup/soup.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "app/common/log.h"
 #include "app/portal/accept.h"
@@ -17,6 +18,7 @@
 #include "app/portal/signin.h"
 #include "engine/base/addr.h"
 
+#define BACKLOG            512
 #define BODY_MAX           65536
 #define SPARE_FILES        64   /* descriptors that are no connections */
 #define ADDRESS_RATE       20.0 /* connects per second of one address, a household of many users */
@@ -289,6 +291,18 @@ request_started_cb(SoupServer *soup, SoupServerMessage *msg, gpointer data)
     g_signal_connect(msg, "got-headers", G_CALLBACK(got_headers_cb), data);
 }
 
+/* The library queues 10 connections that wait to be accepted. After a restart every client comes at
+ * once, and what does not fit is reset. */
+static void
+widen_backlog(SoupServer *soup)
+{
+    GSList *listeners = soup_server_get_listeners(soup);
+
+    for (const GSList *l = listeners; l; l = l->next)
+        (void)!listen(g_socket_get_fd(l->data), BACKLOG);
+    g_slist_free(listeners);
+}
+
 static bool
 listen_on(struct server *s, GError **error)
 {
@@ -308,6 +322,7 @@ listen_on(struct server *s, GError **error)
     address = g_inet_socket_address_new_from_string(sp_ip_format(&ep.ip, ip), ep.port);
     if (!soup_server_listen(s->soup, address, 0, error))
         return false;
+    widen_backlog(s->soup);
     uris = soup_server_get_uris(s->soup);
     if (uris) {
         GUri *uri = uris->data;
