@@ -25,7 +25,7 @@ SIZE = 100_000_000
 
 class Tests:
     def __init__(self, build):
-        self.sys = harness.System(build, "spsys")
+        self.sys = harness.System(build, f"sps{os.getpid()}")
         self.original_resolv = None
 
     # Each method is one test, in this order; its first doc line is the TAP description.
