@@ -7,3 +7,4 @@
 #define SP_COMPAT_GATEWAY         "1.6.1"
 #define SP_COMPAT_GUI_CLIENT      "1.5.17"
 #define SP_COMPAT_HEADLESS_CLIENT "1.5.12"
+#define SP_COMPAT_RELAY           "1.5.0"

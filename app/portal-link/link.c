@@ -302,9 +302,19 @@ deliver_gateway(SpPortalLink *self, const char *event, JsonNode *payload)
 static void
 deliver(SpPortalLink *self, const char *event, JsonNode *payload)
 {
-    int r = self->login.role == SP_PORTAL_CLIENT ? deliver_client(self, event, payload)
-                                                 : deliver_gateway(self, event, payload);
+    int r = SP_E_UNSUPPORTED;
 
+    switch (self->login.role) {
+    case SP_PORTAL_CLIENT:
+        r = deliver_client(self, event, payload);
+        break;
+    case SP_PORTAL_GATEWAY:
+        r = deliver_gateway(self, event, payload);
+        break;
+    case SP_PORTAL_RELAY: /* nothing in it concerns a relay */
+        r = strcmp(event, "init") == 0 ? 0 : SP_E_UNSUPPORTED;
+        break;
+    }
     if (r == 0) {
         self->stats.messages++;
         return;
@@ -553,7 +563,7 @@ void
 sp_portal_link_start(SpPortalLink *self)
 {
     g_return_if_fail(SP_IS_PORTAL_LINK(self));
-    g_return_if_fail(self->has_key);
+    g_return_if_fail(self->has_key || self->login.role == SP_PORTAL_RELAY);
     if (self->state == LINK_IDLE)
         start_dial(self);
 }
@@ -716,6 +726,9 @@ take_login(SpPortalLink *self, const struct sp_portal_link_config *c)
     self->login.name = sp_xstrdup(c->name);
     self->login.device_serial = sp_xstrdup(c->device_serial);
     self->login.device_uuid = sp_xstrdup(c->device_uuid);
+    self->login.ipv4 = sp_xstrdup(c->ipv4);
+    self->login.ipv6 = sp_xstrdup(c->ipv6);
+    self->login.port = c->port;
     self->user_agent = sp_portal_user_agent(&c->agent);
 }
 
@@ -754,6 +767,34 @@ check_url(SpPortalLink *self, GError **error)
     return TRUE;
 }
 
+static struct sp_phx *
+new_channel(const struct sp_portal_link_config *config)
+{
+    static const char *const topics[] = {
+        [SP_PORTAL_CLIENT] = "client",
+        [SP_PORTAL_GATEWAY] = "gateway",
+        [SP_PORTAL_RELAY] = "relay",
+    };
+    struct sp_phx_config phx = {
+        .topic = topics[config->role],
+        .hello_event = "set_snownet_capabilities",
+        .hello_payload = "{\"iceless\":false}",
+        .join_timeout = SP_MS(config->tuning.join_ms),
+        .heartbeat = SP_MS(config->tuning.heartbeat_ms),
+    };
+    struct sp_phx *channel;
+    char *join;
+
+    if (config->role != SP_PORTAL_RELAY)
+        return sp_phx_new(&phx, config->log);
+    join = g_strdup_printf("{\"stamp_secret\":\"%s\"}", config->stamp_secret);
+    phx.hello_event = phx.hello_payload = NULL;
+    phx.join_payload = join;
+    channel = sp_phx_new(&phx, config->log);
+    wipe_token(join);
+    return channel;
+}
+
 SpPortalLink *
 sp_portal_link_new(const struct sp_portal_link_config *config,
                    const struct sp_portal_link_ops *ops,
@@ -761,18 +802,11 @@ sp_portal_link_new(const struct sp_portal_link_config *config,
                    GError **error)
 {
     g_autoptr(SpPortalLink) self = g_object_new(SP_TYPE_PORTAL_LINK, NULL);
-    struct sp_phx_config phx = {
-        .topic = config->role == SP_PORTAL_CLIENT ? "client" : "gateway",
-        .hello_event = "set_snownet_capabilities",
-        .hello_payload = "{\"iceless\":false}",
-        .join_timeout = SP_MS(config->tuning.join_ms),
-        .heartbeat = SP_MS(config->tuning.heartbeat_ms),
-    };
 
     self->ops = *ops;
     self->ctx = ctx;
     self->log = config->log;
-    self->phx = sp_phx_new(&phx, config->log);
+    self->phx = new_channel(config);
     self->tls_database = config->tls_database != NULL ? g_object_ref(config->tls_database) : NULL;
     take_login(self, config);
     take_tuning(self, config);
@@ -802,6 +836,8 @@ sp_portal_link_finalize(GObject *object)
     free_const(self->login.name);
     free_const(self->login.device_serial);
     free_const(self->login.device_uuid);
+    free_const(self->login.ipv4);
+    free_const(self->login.ipv6);
     free(self->user_agent);
     g_free(self->hosts_path);
     g_clear_pointer(&self->token, g_bytes_unref);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The connection of a client or gateway program to its portal: dials, joins, decodes, and dials
+/* The connection of a client, gateway or relay program to its portal: dials, joins, decodes, and dials
  * again until told otherwise. Source: spec portal-protocol 1, 2; the channel rules themselves are
  * in engine/portal. Owner: the program. Thread: that of the main context on which it was made; all
  * callbacks come on it, and any function here may be called from within a callback. */
@@ -52,6 +52,8 @@ struct sp_portal_link_tuning {
 
 /** struct sp_portal_link_config - everything is copied; strings must be valid UTF-8
  * @token: text; white space is removed. NULL sends none
+ * @ipv4, @ipv6, @port, @stamp_secret: relays only, which have no @external_id; see sp_portal_login.
+ *     @stamp_secret is hexadecimal text, secret
  * @max_partition_s: give up after so many seconds of waiting once connected; 0 never
  * @fwmark: SO_MARK of every socket; 0 for none
  * @tls_database: NULL for the system's roots
@@ -64,6 +66,10 @@ struct sp_portal_link_config {
     const char *name;
     const char *device_serial;
     const char *device_uuid;
+    const char *ipv4;
+    const char *ipv6;
+    guint16 port;
+    const char *stamp_secret;
     struct sp_portal_agent agent;
     guint max_partition_s;
     guint32 fwmark;
@@ -87,7 +93,8 @@ SpPortalLink *sp_portal_link_new(const struct sp_portal_link_config *config,
                                  gpointer ctx,
                                  GError **error);
 
-/** sp_portal_link_start() - dial for the first time; the public key must be set before */
+/** sp_portal_link_start() - dial for the first time; the public key must be set before (not by a
+ * relay) */
 void sp_portal_link_start(SpPortalLink *self);
 /** sp_portal_link_stop() - final: no callback follows. An open socket is closed properly in the
  * background, for at most a second */

@@ -49,21 +49,43 @@ sp_portal_external_id(const char *stored)
     return sp_xstrdup(hash);
 }
 
+/* A relay is known by its secret, not by an id or key. */
+static void
+append_relay(GString *out, const struct sp_portal_login *l)
+{
+    char port[6];
+
+    if (l->name != NULL)
+        append_param(out, "name", l->name);
+    if (l->ipv4 != NULL)
+        append_param(out, "ipv4", l->ipv4);
+    if (l->ipv6 != NULL)
+        append_param(out, "ipv6", l->ipv6);
+    g_snprintf(port, sizeof port, "%u", l->port);
+    append_param(out, "port", port);
+}
+
 static char *
 build_target(const struct sp_portal_login *l, const char *prefix)
 {
     static const char *const paths[] = {
         [SP_PORTAL_CLIENT] = "/client/v2/websocket",
         [SP_PORTAL_GATEWAY] = "/gateway/v2/websocket",
+        [SP_PORTAL_RELAY] = "/relay/websocket",
     };
     char key[sodium_base64_ENCODED_LEN(SP_KEY_LEN, sodium_base64_VARIANT_ORIGINAL)];
     g_autoptr(GString) out = g_string_new(prefix);
-    char *id = sp_portal_external_id(l->external_id);
+    char *id;
     bool client = l->role == SP_PORTAL_CLIENT;
 
     if (out->len > 0 && out->str[out->len - 1] == '/')
         g_string_truncate(out, out->len - 1);
     g_string_append(out, paths[l->role]);
+    if (l->role == SP_PORTAL_RELAY) {
+        append_relay(out, l);
+        return sp_xstrdup(out->str);
+    }
+    id = sp_portal_external_id(l->external_id);
     append_param(out, "external_id", id);
     append_param(out, "name", l->name);
     /* A placeholder that some firmware ships on every board. */
@@ -75,6 +97,16 @@ build_target(const struct sp_portal_login *l, const char *prefix)
     append_param(out, "public_key", key);
     free(id);
     return sp_xstrdup(out->str);
+}
+
+static bool
+identity_is_sane(const struct sp_portal_login *l)
+{
+    if (l->role == SP_PORTAL_RELAY)
+        return (l->name == NULL || strlen(l->name) <= NAME_LIMIT)
+               && (l->ipv4 != NULL || l->ipv6 != NULL);
+    return strlen(l->external_id) <= ID_MAX && l->external_id[0] != '\0'
+           && strlen(l->name) <= NAME_LIMIT;
 }
 
 static int
@@ -109,8 +141,7 @@ sp_portal_login_url(const struct sp_portal_login *login, struct sp_portal_url *r
     struct sp_portal_url u = { 0 };
 
     if (uri == NULL || scheme_tls(g_uri_get_scheme(uri), &u.tls) < 0 || g_uri_get_host(uri) == NULL
-        || strlen(login->external_id) > ID_MAX || login->external_id[0] == '\0'
-        || strlen(login->name) > NAME_LIMIT)
+        || !identity_is_sane(login))
         return SP_E_INVAL;
     host = g_hostname_to_ascii(g_uri_get_host(uri));
     if (host == NULL || !host_is_sane(host))

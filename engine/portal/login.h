@@ -9,12 +9,15 @@
 enum sp_portal_role {
     SP_PORTAL_CLIENT,
     SP_PORTAL_GATEWAY,
+    SP_PORTAL_RELAY,
 };
 
 /** struct sp_portal_login - all strings borrowed
  * @api_url: ws, wss, http or https
  * @external_id: as stored or configured; hashed here if it is a UUID
- * @device_serial, @device_uuid: NULL if unknown; clients only */
+ * @device_serial, @device_uuid: NULL if unknown; clients only
+ * A relay has no @external_id and no @public_key; its @name may be NULL. Relays only:
+ * @ipv4, @ipv6: public addresses as text, at least one; @port: where it listens */
 struct sp_portal_login {
     enum sp_portal_role role;
     const char *api_url;
@@ -23,6 +26,9 @@ struct sp_portal_login {
     const char *device_serial;
     const char *device_uuid;
     uint8_t public_key[SP_KEY_LEN];
+    const char *ipv4;
+    const char *ipv6;
+    uint16_t port;
 };
 
 /** struct sp_portal_url - where and what to dial. Owns its strings.
@@ -55,7 +61,7 @@ char *sp_portal_external_id(const char *stored);
 struct sp_portal_agent {
     const char *os;
     const char *os_version;
-    const char *component; /* "gui-client", "headless-client", "gateway" */
+    const char *component; /* "gui-client", "headless-client", "gateway", "relay" */
     const char *version;   /* X.Y.Z; the portal compares it */
     const char *arch;
     const char *kernel;

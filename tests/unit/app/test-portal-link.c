@@ -316,8 +316,13 @@ default_config(const struct fixture *f, enum sp_portal_role role, struct sp_port
 static void
 setup_role(struct fixture *f, enum sp_portal_role role)
 {
-    portal_init(&f->portal,
-                role == SP_PORTAL_CLIENT ? "/client/v2/websocket" : "/gateway/v2/websocket");
+    static const char *const paths[] = {
+        [SP_PORTAL_CLIENT] = "/client/v2/websocket",
+        [SP_PORTAL_GATEWAY] = "/gateway/v2/websocket",
+        [SP_PORTAL_RELAY] = "/relay/websocket",
+    };
+
+    portal_init(&f->portal, paths[role]);
 }
 
 static void
@@ -441,6 +446,42 @@ gateway_joins(void)
 
     start(&f, SP_PORTAL_GATEWAY);
     AWAIT(f.seen.gateway_msgs == 1);
+    teardown(&f);
+}
+
+/* R50 of spec relay 7: the join carries the secret, again after each reconnect. */
+static void
+relay_joins(void)
+{
+    static const char join[] = "phx_join {\"stamp_secret\":\"00ff\"}";
+    struct sp_portal_link_config c;
+    g_autoptr(GError) error = NULL;
+    struct fixture f = { 0 };
+    struct portal *p = &f.portal;
+    g_autofree char *url = NULL;
+
+    setup_role(&f, SP_PORTAL_RELAY);
+    url = default_config(&f, SP_PORTAL_RELAY, &c);
+    c.external_id = NULL;
+    c.ipv4 = "192.0.2.1";
+    c.ipv6 = "2001:db8::1";
+    c.port = 3479;
+    c.stamp_secret = "00ff";
+    f.link = sp_portal_link_new(&c, &ops, &f.seen, &error);
+    g_assert_no_error(error);
+    sp_portal_link_start(f.link); /* without a public key */
+    AWAIT(f.seen.connected == 1);
+    AWAIT(sp_portal_link_stats(f.link)->messages == 1);
+    g_assert_cmpstr(p->query, ==, "name=a+host&ipv4=192.0.2.1&ipv6=2001%3Adb8%3A%3A1&port=3479");
+    g_assert_cmpuint(p->frames->len, ==, 1);
+    g_assert_cmpstr(p->frames->pdata[0], ==, join);
+    push(last_socket(p), "relay", "hovercraft", "{}");
+    AWAIT(sp_portal_link_stats(f.link)->unknown_messages == 1);
+    soup_websocket_connection_close(last_socket(p), SOUP_WEBSOCKET_CLOSE_GOING_AWAY, NULL);
+    AWAIT(f.seen.connected == 2);
+    AWAIT(p->frames->len == 2);
+    g_assert_cmpstr(p->frames->pdata[1], ==, join);
+    g_assert_cmpuint(f.seen.client_msgs + f.seen.gateway_msgs, ==, 0);
     teardown(&f);
 }
 
@@ -1006,6 +1047,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/portal-link/client-talks", client_joins_and_talks);
     g_test_add_func("/portal-link/gateway-joins", gateway_joins);
+    g_test_add_func("/portal-link/relay-joins", relay_joins);
     g_test_add_func("/portal-link/large-message", large_message_arrives);
     g_test_add_func("/portal-link/refusals", refusals_are_classified);
     g_test_add_func("/portal-link/retry-after", retry_after_is_honoured);

@@ -123,6 +123,45 @@ urls(void)
     }
 }
 
+/* Spec relay 2.1. */
+static void
+relay_urls(void)
+{
+    static const struct {
+        const char *name, *ipv4, *ipv6;
+        const char *url; /* NULL: SP_E_INVAL */
+    } cases[] = {
+        { "r 1",
+          "192.0.2.1",
+          "2001:db8::1",
+          "wss://a:443/relay/websocket?name=r+1&ipv4=192.0.2.1&ipv6=2001%3Adb8%3A%3A1&port=3478" },
+        { NULL, "192.0.2.1", NULL, "wss://a:443/relay/websocket?ipv4=192.0.2.1&port=3478" },
+        { NULL, NULL, "::1", "wss://a:443/relay/websocket?ipv6=%3A%3A1&port=3478" },
+        { "n", NULL, NULL, NULL },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        struct sp_portal_login l = {
+            .role = SP_PORTAL_RELAY,
+            .api_url = "https://a/",
+            .name = cases[i].name,
+            .ipv4 = cases[i].ipv4,
+            .ipv6 = cases[i].ipv6,
+            .port = 3478,
+        };
+        struct sp_portal_url u;
+        g_autofree char *text = NULL;
+
+        g_test_message("case %zu", i);
+        g_assert_cmpint(sp_portal_login_url(&l, &u), ==, cases[i].url != NULL ? 0 : SP_E_INVAL);
+        if (cases[i].url == NULL)
+            continue;
+        text = g_strdup_printf("wss://%s:%u%s", u.host_header, u.port, u.target);
+        g_assert_cmpstr(text, ==, cases[i].url);
+        sp_portal_url_done(&u);
+    }
+}
+
 static void
 user_agents(void)
 {
@@ -261,6 +300,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/portal/login/external-id", external_id);
     g_test_add_func("/portal/login/urls", urls);
+    g_test_add_func("/portal/login/relay-urls", relay_urls);
     g_test_add_func("/portal/login/user-agents", user_agents);
     g_test_add_func("/portal/login/tokens", tokens);
     g_test_add_func("/portal/login/refusals", refusals);
