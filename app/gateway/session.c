@@ -8,6 +8,7 @@
 #include "app/platform/device-id.h"
 #include "app/platform/nat.h"
 #include "app/platform/net.h"
+#include "app/platform/network-watch.h"
 #include "app/portal-link/link.h"
 #include "engine/base/err.h"
 
@@ -17,6 +18,7 @@ struct gateway_session {
     struct sp_nat *nat;
     struct sp_gw_driver *driver;
     SpPortalLink *link;
+    struct sp_network_watch *watch;
     bool ready;
     void (*finished)(void *ctx, const char *message);
     void *ctx;
@@ -178,6 +180,32 @@ addresses_changed(void *ctx)
     sp_gw_driver_addresses_changed(s->driver);
 }
 
+/* Clients find a gateway that moved by its new addresses. One that slept was given up by them. */
+static void
+network_event(void *ctx, enum sp_network_event event)
+{
+    struct gateway_session *s = ctx;
+
+    if (event != SP_NETWORK_RESUMED)
+        return;
+    SP_INFO(s->log, APP, "reset: %s", sp_network_event_name(event));
+    sp_gw_driver_reset(s->driver);
+}
+
+static void
+watch_network(struct gateway_session *s, const char *ifname, uint32_t mark)
+{
+    struct sp_network_watch_options options = {
+        .ifname = ifname,
+        .mark = mark,
+        .log = s->log,
+        .changed = network_event,
+        .ctx = s,
+    };
+
+    s->watch = sp_network_watch_new(&options);
+}
+
 /* ---- life ---------------------------------------------------------------------------------- */
 
 static gboolean
@@ -208,6 +236,7 @@ start(struct gateway_session *s, const struct gateway_options *opt, GError **err
         return FALSE;
     sp_portal_link_set_public_key(s->link, sp_gw_driver_public_key(s->driver));
     sp_portal_link_start(s->link);
+    watch_network(s, opt->interface, net.mark);
     return TRUE;
 }
 
@@ -235,6 +264,7 @@ gateway_session_free(struct gateway_session *s)
 {
     if (s == NULL)
         return;
+    sp_network_watch_free(s->watch);
     if (s->link)
         sp_portal_link_stop(s->link);
     sp_gw_driver_free(s->driver);

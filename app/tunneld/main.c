@@ -10,6 +10,7 @@
 
 #include "app/common/engine-log.h"
 #include "app/common/sd-notify.h"
+#include "app/platform/network-watch.h"
 #include "app/tunneld/bus.h"
 #include "app/tunneld/token.h"
 
@@ -20,6 +21,7 @@ struct service {
     struct sp_engine_log log;
     struct sp_td_session *session;
     struct sp_td_bus *bus; /* NULL with --no-bus */
+    struct sp_network_watch *watch;
     GMainLoop *loop;
     int status;
 };
@@ -118,6 +120,29 @@ static const struct sp_td_session_ops session_ops = {
     .ended = on_ended,
 };
 
+static void
+on_network(void *ctx, enum sp_network_event event)
+{
+    struct service *s = ctx;
+
+    sp_td_session_reset(s->session, sp_network_event_name(event));
+}
+
+static void
+watch_network(struct service *s, const char *bus)
+{
+    struct sp_network_watch_options options = {
+        .bus = bus,
+        .ifname = s->config.interface,
+        .mark = s->config.mark,
+        .log = &s->log.log,
+        .changed = on_network,
+        .ctx = s,
+    };
+
+    s->watch = sp_network_watch_new(&options);
+}
+
 /* ---- signals ----------------------------------------------------------------------------------- */
 
 static gboolean
@@ -132,7 +157,7 @@ hangup_cb(void *data)
 {
     struct service *s = data;
 
-    sp_td_session_reset(s->session);
+    sp_td_session_reset(s->session, "SIGHUP");
     return G_SOURCE_CONTINUE;
 }
 
@@ -304,6 +329,7 @@ shut_down(struct service *s)
         sp_td_bus_terminating(s->bus, s->status ? "failed" : "shutdown");
     sp_td_session_stop(s->session, "");
     sp_td_session_flush(s->session, GOODBYE_MS);
+    g_clear_pointer(&s->watch, sp_network_watch_free);
     g_clear_pointer(&s->bus, sp_td_bus_free);
     g_clear_pointer(&s->session, sp_td_session_free);
 }
@@ -319,6 +345,7 @@ run(struct service *s, const struct options *o, GBytes *env_token)
     g_unix_signal_add(SIGHUP, hangup_cb, s);
     /* Undoes what a crashed run left, so this comes before anybody can call. */
     s->session = sp_td_session_new(&s->config, &s->log.log, &session_ops, s);
+    watch_network(s, o->bus);
     if (!o->no_bus && !open_bus(s, o->bus ? o->bus : "system", &error)) {
         fprintf(stderr, "sallyport-tunneld: no bus: %s\n", error->message);
         s->status = 1;

@@ -33,7 +33,7 @@ reset(struct sp_td_call *call)
         return;
     }
     SP_DEBUG(call->bus->opt.log, APP, "reset wanted: %s", reason);
-    sp_td_session_reset(call->bus->opt.session);
+    sp_td_session_reset(call->bus->opt.session, "asked for");
     sp_td_call_return(call, NULL);
 }
 

@@ -436,11 +436,15 @@ sp_td_session_active(const struct sp_td_session *s)
 }
 
 void
-sp_td_session_reset(struct sp_td_session *s)
+sp_td_session_reset(struct sp_td_session *s, const char *reason)
 {
     if (!s->driver || s->failing)
         return;
-    SP_INFO(s->log, APP, "reset");
+    if (!s->dialled) {
+        sp_td_session_dial(s);
+        return;
+    }
+    SP_INFO(s->log, APP, "reset: %s", reason);
     sp_client_driver_reset(s->driver);
     sp_td_apply_resolvers(s);
 }

@@ -88,8 +88,10 @@ void sp_td_session_stop(struct sp_td_session *s, const char *reason);
 void sp_td_session_flush(struct sp_td_session *s, unsigned timeout_ms);
 /** sp_td_session_active() - there is a session: waiting, connecting or connected */
 bool sp_td_session_active(const struct sp_td_session *s);
-/** sp_td_session_reset() - as if the network had changed; nothing happens without a session */
-void sp_td_session_reset(struct sp_td_session *s);
+/** sp_td_session_reset() - start over on the network that is there now: new key, new sockets, the
+ * portal dialled at once; a session that waits for a network only tries to dial. Nothing happens
+ * without a session. @reason: for the log */
+void sp_td_session_reset(struct sp_td_session *s, const char *reason);
 /** sp_td_session_set_internet() - Returns: FALSE and @error without a session */
 gboolean sp_td_session_set_internet(struct sp_td_session *s, bool active, GError **error);
 void sp_td_session_flush_dns(struct sp_td_session *s);

@@ -6,6 +6,7 @@
 #include <linux/rtnetlink.h>
 
 #include "app/platform/net.h"
+#include "app/platform/network-state.h"
 
 /** struct sp_rtnl - a socket and the request being built */
 struct sp_rtnl {
@@ -42,6 +43,11 @@ int sp_rtnl_addr_list(struct sp_rtnl *rt, int index, struct sp_cidr *out, size_t
 int sp_rtnl_route(struct sp_rtnl *rt, bool add, const struct sp_rtnl_route *route);
 /** sp_rtnl_route_list() - all unicast routes of one family; free with g_array_unref() */
 int sp_rtnl_route_list(struct sp_rtnl *rt, uint8_t family, GArray **ret_routes);
+/** sp_rtnl_path() - how marked packets get to @to. Returns: 0 or negative errno */
+int sp_rtnl_path(struct sp_rtnl *rt,
+                 const struct sp_ip *to,
+                 uint32_t mark,
+                 struct sp_network_path *ret);
 int sp_rtnl_rule(struct sp_rtnl *rt,
                  bool add,
                  uint8_t family,

@@ -304,6 +304,51 @@ sp_rtnl_route_list(struct sp_rtnl *rt, uint8_t family, GArray **ret_routes)
     return 0;
 }
 
+static int
+path_cb(const struct nlmsghdr *nlh, void *ctx)
+{
+    const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+    struct sp_network_path *path = ctx;
+    uint8_t family = rtm->rtm_family == AF_INET ? 4 : 6;
+    const struct nlattr *attr;
+
+    if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_type != RTN_UNICAST)
+        return MNL_CB_OK;
+    for_each_attr(attr, nlh, sizeof *rtm)
+    {
+        uint16_t type = mnl_attr_get_type(attr), n = mnl_attr_get_payload_len(attr);
+        const uint8_t *data = mnl_attr_get_payload(attr);
+
+        if (type == RTA_OIF && n == 4)
+            path->oif = mnl_attr_get_u32(attr);
+        else if (type == RTA_GATEWAY && n == (family == 4 ? 4 : 16))
+            path->gateway = sp_ip_from_bytes(family, data);
+        else if (type == RTA_VIA && n == sizeof(struct rtvia) + 16)
+            path->gateway = sp_ip_from_bytes(6, data + sizeof(struct rtvia));
+        else if (type == RTA_PREFSRC && n == (family == 4 ? 4 : 16))
+            path->source = sp_ip_from_bytes(family, data);
+    }
+    return MNL_CB_OK;
+}
+
+int
+sp_rtnl_path(struct sp_rtnl *rt, const struct sp_ip *to, uint32_t mark, struct sp_network_path *ret)
+{
+    struct rtmsg *rtm = sp_rtnl_start(rt, RTM_GETROUTE, 0, sizeof *rtm);
+    struct sp_network_path path = { 0 };
+    int r;
+
+    rtm->rtm_family = af_of(to->family);
+    rtm->rtm_dst_len = to->family == 4 ? 32 : 128;
+    sp_rtnl_put_ip(rt, RTA_DST, to);
+    mnl_attr_put_u32(rt->nlh, RTA_MARK, mark);
+    r = sp_rtnl_talk(rt, path_cb, &path);
+    if (r < 0)
+        return r;
+    *ret = path;
+    return path.oif ? 0 : -ENETUNREACH;
+}
+
 /* ---- rules ---- */
 
 int
