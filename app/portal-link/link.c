@@ -19,6 +19,7 @@
 #define TCP_MS   5000
 #define DNS_MS   2000
 #define CLOSE_MS 1000
+#define PART_MS  250 /* the same when a new dial waits for it: the network may be another */
 
 enum link_state {
     LINK_IDLE,
@@ -209,7 +210,7 @@ part_closed_cb(SP_UNUSED SoupWebsocketConnection *ws, gpointer data)
 
 /* Say goodbye properly, but not for longer than a dead network deserves. */
 static void
-part(SpPortalLink *self)
+part(SpPortalLink *self, guint ms)
 {
     struct parting *p = g_new0(struct parting, 1);
 
@@ -217,7 +218,7 @@ part(SpPortalLink *self)
     p->ws = g_steal_pointer(&self->ws);
     g_signal_handlers_disconnect_by_data(p->ws, self);
     p->handler = g_signal_connect(p->ws, "closed", G_CALLBACK(part_closed_cb), p);
-    p->timer = add_timer(self, self->close_ms, part_timeout_cb, p);
+    p->timer = add_timer(self, ms, part_timeout_cb, p);
     sp_phx_reset(self->phx);
     self->connected = false;
     if (soup_websocket_connection_get_state(p->ws) == SOUP_WEBSOCKET_STATE_OPEN)
@@ -574,7 +575,7 @@ sp_portal_link_stop(SpPortalLink *self)
     g_return_if_fail(SP_IS_PORTAL_LINK(self));
     drop_dial(self);
     if (self->ws != NULL)
-        part(self);
+        part(self, self->close_ms);
     drop_ws(self);
     set_state(self, LINK_ENDED, "stop");
 }
@@ -593,7 +594,7 @@ sp_portal_link_redial(SpPortalLink *self)
     case LINK_ENDED:
         return;
     case LINK_UP:
-        part(self);
+        part(self, MIN(self->close_ms, PART_MS));
         set_state(self, LINK_PARTING, "redial");
         break;
     case LINK_DIALLING:

@@ -128,6 +128,46 @@ client_request(struct sp_client *c, const struct sp_uuid *resource, struct sp_pk
     emit_request(c, resource);
 }
 
+/* A program that only receives sends nothing that would make us ask (A.14, extended). */
+void
+client_remember_used(struct sp_client *c, sp_time now)
+{
+    size_t pos = 0;
+    const void *resource;
+
+    while (sp_map_next(&c->authorized, &pos, &resource, NULL)) {
+        const struct client_peer *peer = client_authorized_peer(c, resource);
+
+        if (peer && sp_time_since(peer->used, now) < CLIENT_USED)
+            c->n_restore = remember(c->restore, c->n_restore, CLIENT_RESTORE_MAX, resource);
+    }
+}
+
+void
+client_request_again(struct sp_client *c, sp_time now)
+{
+    size_t pos = 0;
+    void *value;
+
+    for (size_t i = 0; i < c->n_restore; i++) {
+        const struct client_resource *res = client_resource_find(c, &c->restore[i]);
+
+        if (res == NULL || client_authorized_peer(c, &res->r.id)
+            || (res->r.type == SP_RESOURCE_INTERNET && client_internet(c) != res))
+            continue;
+        client_request(c, &res->r.id, NULL, now);
+    }
+    c->n_restore = 0;
+    while (sp_map_next(&c->pending, &pos, NULL, &value)) {
+        struct client_pending *p = value;
+
+        if (p->last_request == now || sp_time_since(p->last_request, now) >= CLIENT_REPEAT)
+            continue;
+        p->last_request = now;
+        emit_request(c, &p->resource);
+    }
+}
+
 /* ---- answers ------------------------------------------------------------------------------- */
 
 static void
@@ -238,6 +278,7 @@ client_handle_authorized(struct sp_client *c, const struct sp_client_authorized 
     if (peer && r == 0)
         forget_what_it_knew(c, peer);
     peer = client_peer_upsert(c, grant);
+    peer->used = now;
     store_authorization(c, grant);
     allow_sources(c, peer, res);
     if (res->r.type == SP_RESOURCE_DNS)

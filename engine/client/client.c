@@ -232,6 +232,7 @@ handle_init(struct sp_client *c, struct sp_client_init *init, sp_time now)
     init->resources = NULL;
     init->n_resources = 0;
     update_relays(c, NULL, 0, init->relays, init->n_relays, now);
+    client_request_again(c, now);
 }
 
 static void
@@ -369,6 +370,7 @@ sp_client_reset(struct sp_client *c, sp_time now)
 
     SP_INFO(c->cfg.log, CLIENT, "network changed, starting over with a new key");
     sp_client_handle_timeout(c, now);
+    client_remember_used(c, now);
     sp_dns_pending_clear(&c->dns.pending);
     client_dns_tunnel_reset(c, now);
     sp_tcp_server_abort_busy(c->dns_tcp);

@@ -88,6 +88,7 @@ client_inbound(struct sp_client *c, const struct sp_uuid *id, struct sp_pkt *pkt
         client_drop(c, pkt, SP_DROP_NOT_ALLOWED);
         return;
     }
+    peer->used = now;
     reauthorize_on_prohibited(c, pkt, &v, now);
     client_to_tun(c, pkt);
 }

@@ -144,6 +144,8 @@ client_peer_send(struct sp_client *c,
     int r = sp_node_send(c->node, &peer->id, pkt, now);
     size_t freed;
 
+    if (routed)
+        peer->used = now;
     switch (r) {
     case SP_NODE_CONNECTING:
         freed = sp_packet_queue_push_unique(routed ? &peer->routed : &peer->control, pkt);

@@ -35,12 +35,16 @@ class System:
 
     # ---- processes -----------------------------------------------------------------------------
 
-    def topology(self, verb):
-        script = f". {HERE}/demo/topology.sh; topology_{verb}"
-        result = subprocess.run(["bash", "-c", script], env=dict(os.environ, NS=self.prefix),
-                                capture_output=True, text=True, check=False)
-        if result.returncode and verb == "up":
+    def shell(self, script, must=True):
+        """Run a script with the functions of topology.sh."""
+        result = subprocess.run(["bash", "-c", f". {HERE}/demo/topology.sh\n{script}"],
+                                env=dict(os.environ, NS=self.prefix), capture_output=True,
+                                text=True, check=False)
+        if result.returncode and must:
             raise Failed(f"topology: {result.stderr}")
+
+    def topology(self, verb):
+        self.shell(f"topology_{verb}", must=verb == "up")
 
     def command(self, role, *argv):
         return ["ip", "netns", "exec", f"{self.prefix}-{role}", *map(str, argv)]

@@ -3,6 +3,7 @@
 """The programs together: TAP, one line per promise. usage: test-system.py BUILD-DIR"""
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -20,7 +21,45 @@ for family, kind, proto, _, address in socket.getaddrinfo(*sys.argv[1:], type=so
         except OSError as error:
             print(errno.errorcode.get(error.errno, error))
 """
+# Reads at 4 MB/s; small buffers everywhere, so that a stall of the network is one of the reader.
+# (curl's own --limit-rate pauses for seconds after a burst.)
+METER = """
+import hashlib, subprocess, sys, time
+curl = subprocess.Popen(["curl", "-sS", "--fail", "--max-time", "60", *sys.argv[1:]],
+                        stdout=subprocess.PIPE)
+digest, stall, last = hashlib.sha256(), 0, None
+while block := curl.stdout.read(1 << 15):
+    now = time.monotonic()
+    stall = max(stall, now - (last or now))
+    last = now
+    digest.update(block)
+    time.sleep(0.008)
+print(curl.wait(), digest.hexdigest(), stall)
+"""
+# Another network for the client: eth1, behind a NAT of its own.
+SECOND_NETWORK = """
+ip netns add $NS-roam && ip -n $NS-roam link set lo up
+in_ns roam sysctl -q -w net.ipv6.conf.default.accept_dad=0 net.ipv4.ip_forward=1 \
+    net.ipv6.conf.all.forwarding=1
+public_port roam out
+address roam out 203.0.113.40/24 2001:db8:77::40/64
+link roam in client eth1
+ip -n $NS-client link set eth1 down
+address roam in 192.168.78.1/24 fd77:3::1/64
+in_ns roam nft 'table inet edge { chain post { type nat hook postrouting priority srcnat;
+    oifname "out" masquerade; }; }'
+"""
+OFF = "ip -n $NS-client link set {dev} down\n"
+ON = """
+ip -n $NS-client link set {dev} up
+address client {dev} {v4}.2/24 {v6}::2/64 2>/dev/null
+ip -n $NS-client route add default via {v4}.1
+ip -n $NS-client -6 route add default via {v6}::1
+"""
+FIRST = {"dev": "eth0", "v4": "192.168.77", "v6": "fd77:1"}
+SECOND = {"dev": "eth1", "v4": "192.168.78", "v6": "fd77:3"}
 SIZE = 100_000_000
+ROAM_SIZE = 20_000_000
 
 
 class Tests:
@@ -118,6 +157,19 @@ class Tests:
                    if " inet " in line][0]
         out = self.sys.run("client", "ping", "-c", "1", "-W", "3", address)
         check(" 0% packet loss" in out.stdout, out.stdout)
+
+    def t10_roam(self):
+        """a download by name survives that the client moves to another network, and back"""
+        self.sys.shell(SECOND_NETWORK)
+        self.sys.run("client", "sysctl", "-q", "-w", "net.ipv4.tcp_rmem=4096 65536 131072")
+        try:
+            self.roam("to another network", OFF.format(**FIRST) + ON.format(**SECOND))
+            self.roam("back, after 2 s without any", OFF.format(**SECOND) + "sleep 2\n"
+                      + ON.format(**FIRST))
+        finally:
+            self.sys.run("client", "sysctl", "-q", "-w", "net.ipv4.tcp_rmem=4096 131072 6291456")
+            self.sys.shell(OFF.format(**SECOND) + ON.format(**FIRST)
+                           + "ip netns del $NS-roam", must=False)
 
     def t11_gateway_restart(self):
         """gateway ended and started again: access comes back by itself"""
@@ -223,6 +275,25 @@ class Tests:
                 check(bad not in text, f"{name}: {bad}")
 
     # ---- helpers -------------------------------------------------------------------------------
+
+    def roam(self, what, script):
+        before = self.resets()
+        process = subprocess.Popen(
+            self.sys.command("client", "python3", "-c", METER, "-4",
+                             f"http://{NAME}/blob/{ROAM_SIZE}"),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(1)
+        check(process.poll() is None, "the download is over already")
+        self.sys.shell(script)
+        out, errors = process.communicate(timeout=100)
+        status, digest, stall = out.split() or ("no answer", "", 0)
+        say(f"{what}: longest stall {float(stall):.1f} s, {self.resets() - before} resets")
+        check(status == "0" and digest == harness.blob_sha256(ROAM_SIZE), f"{out}{errors}")
+        check(float(stall) > 0.3, "the download was not cut: nothing was tested")
+        check(self.resets() == before + 1, f"{self.resets() - before} resets")
+
+    def resets(self):
+        return self.sys.log("tunneld").count("reset: network")
 
     def portal_connected(self):
         return self.sys.cli_json("status")["portal"]["connected"]
