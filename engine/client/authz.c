@@ -130,7 +130,7 @@ client_request(struct sp_client *c, const struct sp_uuid *resource, struct sp_pk
 
 /* A program that only receives sends nothing that would make us ask (A.14, extended). */
 void
-client_remember_used(struct sp_client *c, sp_time now)
+client_remember_used(struct sp_client *c, const struct sp_uuid *gateway, sp_time now)
 {
     size_t pos = 0;
     const void *resource;
@@ -138,8 +138,11 @@ client_remember_used(struct sp_client *c, sp_time now)
     while (sp_map_next(&c->authorized, &pos, &resource, NULL)) {
         const struct client_peer *peer = client_authorized_peer(c, resource);
 
-        if (peer && sp_time_since(peer->used, now) < CLIENT_USED)
-            c->n_restore = remember(c->restore, c->n_restore, CLIENT_RESTORE_MAX, resource);
+        if (peer == NULL || (gateway && !sp_uuid_equal(&peer->id, gateway))
+            || sp_time_since(peer->used, now) >= CLIENT_USED)
+            continue;
+        c->n_restore = remember(c->restore, c->n_restore, CLIENT_RESTORE_MAX, resource);
+        c->restore_until = sp_time_add(now, CLIENT_RESTORE);
     }
 }
 
@@ -149,7 +152,7 @@ client_request_again(struct sp_client *c, sp_time now)
     size_t pos = 0;
     void *value;
 
-    for (size_t i = 0; i < c->n_restore; i++) {
+    for (size_t i = 0; i < c->n_restore && now < c->restore_until; i++) {
         const struct client_resource *res = client_resource_find(c, &c->restore[i]);
 
         if (res == NULL || client_authorized_peer(c, &res->r.id)

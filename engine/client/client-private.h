@@ -27,10 +27,11 @@
 #define CLIENT_GATEWAYS_MAX    100  /* remembered as preference */
 #define CLIENT_REQUEST_GAP     SP_SEC(2)
 #define CLIENT_OFFLINE_RESET   SP_SEC(300)
-#define CLIENT_REPEAT          SP_SEC(10) /* a younger request is repeated on a new connection */
-#define CLIENT_RESTORE_MAX     32         /* resources asked for again after a reset */
-#define CLIENT_USED            SP_SEC(60) /* a connection without packets for so long is not */
-#define CLIENT_PREFERENCES_MAX 32         /* sent with one request */
+#define CLIENT_REPEAT          SP_SEC(10)  /* a younger request is repeated on a new connection */
+#define CLIENT_RESTORE_MAX     32          /* resources asked for again after a reset */
+#define CLIENT_RESTORE         SP_SEC(600) /* servers give up their connections in the end */
+#define CLIENT_USED            SP_SEC(60)  /* a connection without packets for so long is not */
+#define CLIENT_PREFERENCES_MAX 32          /* sent with one request */
 
 /** struct client_resource - one known resource; owned by the client's array.
  * @told_offline, @told_version: the user was told once */
@@ -111,8 +112,9 @@ struct sp_client {
     struct sp_map pending;                        /* resource id -> struct client_pending * */
     struct sp_uuid gateways[CLIENT_GATEWAYS_MAX]; /* most recent last */
     size_t n_gateways;
-    struct sp_uuid restore[CLIENT_RESTORE_MAX]; /* resources that were in use before a reset */
+    struct sp_uuid restore[CLIENT_RESTORE_MAX]; /* resources that lost a path in use */
     size_t n_restore;
+    sp_time restore_until;
 
     struct sp_filter *permit_all;
     struct sp_dns_stub dns;
@@ -166,8 +168,9 @@ void client_request(struct sp_client *c,
                     const struct sp_uuid *resource,
                     struct sp_pkt *pkt,
                     sp_time now);
-/** client_remember_used() - before a reset: what a program may be waiting for */
-void client_remember_used(struct sp_client *c, sp_time now);
+/** client_remember_used() - before a reset, or when a path fails: what a program may be waiting for
+ * @gateway: NULL for all */
+void client_remember_used(struct sp_client *c, const struct sp_uuid *gateway, sp_time now);
 /** client_request_again() - the portal is back: ask for what was in use, and repeat requests that
  * may have been lost */
 void client_request_again(struct sp_client *c, sp_time now);

@@ -152,6 +152,9 @@ handle_node_event(struct sp_client *c, const struct sp_node_event *ev, sp_time n
         client_peer_established(c, &ev->peer, now);
         break;
     case SP_NODE_EV_FAILED:
+        client_remember_used(c, &ev->peer, now);
+        client_peer_lost(c, &ev->peer, now);
+        break;
     case SP_NODE_EV_CLOSED:
         client_peer_lost(c, &ev->peer, now);
         break;
@@ -370,7 +373,7 @@ sp_client_reset(struct sp_client *c, sp_time now)
 
     SP_INFO(c->cfg.log, CLIENT, "network changed, starting over with a new key");
     sp_client_handle_timeout(c, now);
-    client_remember_used(c, now);
+    client_remember_used(c, NULL, now);
     sp_dns_pending_clear(&c->dns.pending);
     client_dns_tunnel_reset(c, now);
     sp_tcp_server_abort_busy(c->dns_tcp);

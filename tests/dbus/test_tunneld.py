@@ -137,11 +137,12 @@ class TunnelCase(unittest.TestCase):
         process.stdout.readline()
         return process
 
-    def start_tunneld(self, *more):
+    def start_tunneld(self, *more, **spawn):
         process = self.spawn(
             TUNNELD, "--bus", self.bus_address, "--api-url", f"ws://127.0.0.1:{self.port}",
             "--resolv-conf", self.resolv, "--interface", "tun-test", "--device-id", "test-device",
-            "--token-file", self.path("client.token"), "--log-filter", "warn", *more)
+            "--token-file", self.path("client.token"), "--log-filter", "warn", *more,
+            **spawn)
         wait_for("name", self.has_owner)
         return process
 
@@ -333,6 +334,67 @@ class Life(TunnelCase):
             self.assertNotIn(env["SALLYPORT_TOKEN"].strip().encode(), f.read())
         self.assertEqual(self.end(process), 0)
         self.assertEqual((self.read(self.resolv), self.rules()), (ORIGINAL, []))
+
+
+class Network(TunnelCase):
+    """What NetworkManager and logind say, by python-dbusmock's templates."""
+
+    def setUp(self):
+        super().setUp()
+        for template, name in (("networkmanager", "org.freedesktop.NetworkManager"),
+                               ("logind", "org.freedesktop.login1")):
+            self.spawn(sys.executable, "-m", "dbusmock", "--template", template, inside=False,
+                       env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=self.bus_address),
+                       stdout=subprocess.DEVNULL)
+            wait_for(template, lambda n=name: self.bus.call_sync(
+                "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "NameHasOwner",
+                GLib.Variant("(s)", (n,)), None, Gio.DBusCallFlags.NONE, -1, None).unpack()[0])
+        self.end(self.tunneld)
+        with open(self.path("log"), "w", encoding="utf-8") as log:
+            self.tunneld = self.start_tunneld("--log-filter", "info", stdout=log, stderr=log)
+
+    def emit(self, name, path, interface, signal_name, signature, *args):
+        self.bus.call_sync(name, path, "org.freedesktop.DBus.Mock", "EmitSignal",
+                           GLib.Variant("(sssav)", (interface, signal_name, signature, args)),
+                           None, Gio.DBusCallFlags.NONE, -1, None)
+
+    def nm_changes(self, changed, invalidated=()):
+        nm = "org.freedesktop.NetworkManager"
+        self.emit(nm, "/org/freedesktop/NetworkManager", "org.freedesktop.DBus.Properties",
+                  "PropertiesChanged", "sa{sv}as", GLib.Variant("s", nm),
+                  GLib.Variant("a{sv}", changed), GLib.Variant("as", invalidated))
+
+    def sleep(self, going):
+        self.emit("org.freedesktop.login1", "/org/freedesktop/login1",
+                  "org.freedesktop.login1.Manager", "PrepareForSleep", "b",
+                  GLib.Variant("b", going))
+
+    def resets(self):
+        return [line.split("reset: ")[1] for line in self.read(self.path("log")).splitlines()
+                if "reset: " in line]
+
+    def test_resets(self):
+        session = self.up()
+        self.nm_changes({"Connectivity": GLib.Variant("u", 4)})
+        self.sleep(True)
+        time.sleep(0.8)
+        self.assertEqual(self.resets(), [])
+        for _ in range(3):
+            self.nm_changes({"PrimaryConnection": GLib.Variant("o", "/x/1")})
+        wait_for("reset", lambda: self.resets() == ["network changed"])
+        self.sleep(False)
+        wait_for("reset", lambda: self.resets() == ["network changed", "resumed"])
+        self.sleep(False)
+        time.sleep(1.2)
+        self.assertEqual(len(self.resets()), 2)
+        wait_for("portal", lambda: self.get("PortalConnected"))
+        self.assertEqual((self.get("State"), self.get("SessionId")), ("connected", session))
+
+    def test_no_session(self):
+        self.nm_changes({}, ["PrimaryConnection"])
+        self.sleep(False)
+        time.sleep(0.8)
+        self.assertEqual((self.resets(), self.get("State")), ([], "disconnected"))
 
 
 class Polkit(TunnelCase):

@@ -426,6 +426,71 @@ test_reset(void)
     rig_free(r);
 }
 
+/* A program that only receives sends nothing: what was in use is asked for by itself. */
+static void
+test_reset_in_use(void)
+{
+    struct rig *r = connected("1=10.0.0.0/8,2=11.0.0.0/8", "10.0.0.1");
+
+    sp_client_reset(r->c, r->now);
+    rig_pump(r);
+    g_assert_cmpuint(r->requests->len, ==, 1);
+    rig_run(r, SP_SEC(1));
+    rig_init(r, "1=10.0.0.0/8,2=11.0.0.0/8");
+    g_assert_cmpuint(r->requests->len, ==, 2);
+    rig_grant(r, 1, 0);
+    rig_run(r, SP_SEC(2));
+    g_assert_cmpuint(sp_client_peers(r->c, NULL, 0), ==, 1);
+    rig_init(r, "1=10.0.0.0/8,2=11.0.0.0/8"); /* once */
+    g_assert_cmpuint(r->requests->len, ==, 2);
+    rig_free(r);
+}
+
+/* Nothing is asked for that was not in use, has gone, or was left for too long. */
+static void
+test_reset_not_in_use(void)
+{
+    static const struct {
+        unsigned idle_s, away_s;
+        const char *resources;
+        guint requests;
+    } cases[] = {
+        { 50, 1, "1=10.0.0.0/8", 2 },  { 61, 1, "1=10.0.0.0/8", 1 }, { 0, 595, "1=10.0.0.0/8", 2 },
+        { 0, 601, "1=10.0.0.0/8", 1 }, { 0, 1, "2=11.0.0.0/8", 1 },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        struct rig *r = connected("1=10.0.0.0/8", "10.0.0.1");
+
+        rig_run(r, SP_SEC(cases[i].idle_s));
+        sp_client_reset(r->c, r->now);
+        rig_pump(r);
+        rig_run(r, SP_SEC(cases[i].away_s));
+        rig_init(r, cases[i].resources);
+        if (r->requests->len != cases[i].requests)
+            g_error("case %zu: %u requests", i, r->requests->len);
+        rig_free(r);
+    }
+}
+
+/* A request that went into a dead connection is repeated on the next one. */
+static void
+test_request_repeated(void)
+{
+    struct rig *r = rig_new();
+
+    rig_init(r, "1=10.0.0.0/8");
+    rig_send(r, to("10.0.0.1", "0001"));
+    g_assert_cmpuint(r->requests->len, ==, 1);
+    rig_run(r, SP_SEC(1));
+    rig_init(r, "1=10.0.0.0/8");
+    g_assert_cmpuint(r->requests->len, ==, 2);
+    rig_run(r, SP_SEC(11)); /* who asked that long ago has given up */
+    rig_init(r, "1=10.0.0.0/8");
+    g_assert_cmpuint(r->requests->len, ==, 2);
+    rig_free(r);
+}
+
 static void
 test_shutdown(void)
 {
@@ -479,6 +544,9 @@ static const struct {
     { "/client/A.13/stack", test_name_stack },
     { "/client/A.14/held-candidates", test_held },
     { "/client/A.14/reset", test_reset },
+    { "/client/A.14/reset-in-use", test_reset_in_use },
+    { "/client/A.14/reset-not-in-use", test_reset_not_in_use },
+    { "/client/A.14/request-repeated", test_request_repeated },
     { "/client/A.14/shutdown", test_shutdown },
     { "/client/A.14/gateway-restarts", test_gateway_restarts },
 };
