@@ -9,7 +9,7 @@
 
 /** struct relay_options - owned strings; NULL, 0 or family 0 is "not given"
  * @health: where to answer HTTP; NULL for nowhere
- * @standalone: without a portal, for tests; then @test_secret may be set */
+ * @standalone: without a portal, for tests */
 struct relay_options {
     char *api_url;
     char *token_file;

@@ -15,7 +15,7 @@
 #define FIRST_PORT   50000
 #define CHANNEL      0x4000
 
-/** struct server - @opens, @closes, @adds, @removes: commands seen; @closed_last: port
+/** struct server - @opens, @closes, @adds, @removes: commands seen
  * @refuse_ports: so many OPEN_PORT fail first */
 struct server {
     struct sp_relay *relay;

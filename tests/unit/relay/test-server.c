@@ -706,7 +706,7 @@ static void
 hairpin(void)
 {
     struct client a = nth_client(0), b = nth_client(1);
-    g_autofree char *peer_a = NULL, *peer_b = NULL, *nobody = NULL;
+    g_autofree char *peer_a = NULL, *peer_b = NULL;
     uint16_t port_a, port_b;
     struct answer r;
     struct server s;
