@@ -63,6 +63,40 @@ offer_hosts(struct sp_node_conn *conn, struct sp_ice_candidate out[SP_NODE_HOST_
     return n;
 }
 
+bool
+sp_node_conn_offer(struct sp_node_conn *conn, const struct sp_ice_candidate *c)
+{
+    struct sp_ice_candidate adopted;
+
+    if (!is_acceptable(&c->addr) || !is_acceptable(&c->base)
+        || sp_ice_agent_add_local(conn->ice, c, &adopted) != 0)
+        return false;
+    signal_candidate(conn, SP_NODE_EV_NEW_CANDIDATE, &adopted);
+    return true;
+}
+
+/* What the relays know: our addresses from all of them, relayed ones from the connection's. */
+static size_t
+offer_relays(struct sp_node_conn *conn, struct sp_ice_candidate *out, size_t max)
+{
+    const struct sp_node_relays *relays = &conn->node->relays;
+    struct sp_ice_candidate list[SP_TURN_CANDIDATES_MAX];
+    size_t n = 0;
+
+    for (size_t i = 0; i < relays->n; i++) {
+        size_t n_list = sp_turn_candidates(relays->list[i]->turn, list);
+
+        for (size_t k = 0; k < n_list && n < max; k++) {
+            if (list[k].kind == SP_ICE_RELAY && relays->list[i] != sp_node_relay_of(conn))
+                continue;
+            if (is_acceptable(&list[k].addr) && is_acceptable(&list[k].base)
+                && sp_ice_agent_add_local(conn->ice, &list[k], &out[n]) == 0)
+                n++;
+        }
+    }
+    return n;
+}
+
 static size_t
 copy_locals(const struct sp_node_conn *conn, struct sp_ice_candidate out[SP_ICE_LOCALS_MAX])
 {
@@ -84,6 +118,8 @@ sp_node_conn_seed(struct sp_node_conn *conn, bool all)
     struct sp_ice_candidate list[SP_ICE_LOCALS_MAX];
     size_t n = offer_hosts(conn, list);
 
+    n += offer_relays(conn, list + n, SP_ARRAY_SIZE(list) - n);
+
     if (all)
         n = copy_locals(conn, list);
     signal_sorted(conn, list, n);
@@ -92,27 +128,31 @@ sp_node_conn_seed(struct sp_node_conn *conn, bool all)
 /* ---- host addresses -------------------------------------------------------------------------- */
 
 static const struct sp_ice_candidate *
-find_host(const struct sp_node_conn *conn, const struct sp_endpoint *ep)
+find_local(const struct sp_node_conn *conn, const struct sp_endpoint *ep, enum sp_ice_kind kind)
 {
     const struct sp_ice_candidate *c;
 
     for (size_t i = 0; (c = sp_ice_agent_local_at(conn->ice, i)); i++)
-        if (c->kind == SP_ICE_HOST && sp_endpoint_equal(&c->addr, ep))
+        if (c->kind == kind && sp_endpoint_equal(&c->addr, ep))
             return c;
     return NULL;
 }
 
-static void
-withdraw_host(struct sp_node_conn *conn, const struct sp_endpoint *ep)
+bool
+sp_node_conn_withdraw(struct sp_node_conn *conn,
+                      const struct sp_endpoint *addr,
+                      enum sp_ice_kind kind)
 {
-    const struct sp_ice_candidate *found = find_host(conn, ep);
+    const struct sp_ice_candidate *found = find_local(conn, addr, kind);
     struct sp_ice_candidate c;
 
     if (!found)
-        return;
+        return false;
     c = *found;
-    if (sp_ice_agent_remove_local(conn->ice, ep, SP_ICE_HOST))
-        signal_candidate(conn, SP_NODE_EV_INVALIDATE_CANDIDATE, &c);
+    if (!sp_ice_agent_remove_local(conn->ice, addr, kind))
+        return false;
+    signal_candidate(conn, SP_NODE_EV_INVALIDATE_CANDIDATE, &c);
+    return true;
 }
 
 /* New ones first: a connection that loses its path then already has others to try. */
@@ -124,7 +164,7 @@ change_hosts(struct sp_node_conn *conn,
 {
     sp_node_conn_seed(conn, false);
     for (size_t i = 0; i < n_removed; i++)
-        withdraw_host(conn, &removed[i]);
+        (void)sp_node_conn_withdraw(conn, &removed[i], SP_ICE_HOST);
     sp_node_conn_touch(conn, now);
 }
 
@@ -215,6 +255,8 @@ sp_node_add_remote_candidate(struct sp_node *node,
     if (r < 0)
         return r;
     conn->deadline_candidates = SP_TIME_NEVER;
+    if (c.kind != SP_ICE_HOST)
+        sp_node_relay_bind(conn, &c.addr, now);
     add_optimistic(conn, now);
     sp_node_conn_touch(conn, now);
     (void)sp_node_conn_settle(conn, now);

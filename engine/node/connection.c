@@ -165,6 +165,12 @@ fail(struct sp_node_conn *conn, const char *cause)
 
 /* ---- WireGuard output ------------------------------------------------------------------------ */
 
+static bool
+is_via_relay(const struct sp_node_path *path)
+{
+    return path->kind == SP_NODE_PATH_RELAY_TO_PEER || path->kind == SP_NODE_PATH_RELAY_TO_RELAY;
+}
+
 static void
 send_control(struct sp_node_conn *conn, const struct sp_wg_out *out)
 {
@@ -172,6 +178,7 @@ send_control(struct sp_node_conn *conn, const struct sp_wg_out *out)
 
     if (sp_node_conn_has_path(conn)) {
         sp_node_queue_bytes(conn->node,
+                            is_via_relay(&conn->path),
                             &conn->path.local,
                             &conn->path.remote,
                             sp_span(out->bytes, out->len));
@@ -235,9 +242,17 @@ int
 sp_node_conn_send(struct sp_node_conn *conn, struct sp_pkt *pkt, sp_time now)
 {
     struct sp_node *node = conn->node;
+    bool via_relay = is_via_relay(&conn->path);
     size_t inner = pkt->len;
-    int r = sp_wg_tunnel_seal(conn->wg, pkt, now);
+    int r;
 
+    /* Before it is sealed: a packet that cannot leave must not cost a counter. */
+    if (via_relay && !sp_node_relay_is_open(node, &conn->path.local, &conn->path.remote, now)) {
+        sp_drops_add(node->config.drops, SP_DROP_NOT_CONNECTED);
+        sp_pkt_free(pkt);
+        return SP_E_STATE;
+    }
+    r = sp_wg_tunnel_seal(conn->wg, pkt, now);
     if (r != 0) {
         sp_drops_add(node->config.drops,
                      r == SP_WG_NO_SESSION ? SP_DROP_WG_NO_SESSION : SP_DROP_OTHER);
@@ -245,6 +260,8 @@ sp_node_conn_send(struct sp_node_conn *conn, struct sp_pkt *pkt, sp_time now)
         return r == SP_WG_NO_SESSION ? SP_E_STATE : r;
     }
     conn->tx_bytes += inner;
+    if (via_relay)
+        return sp_node_relay_queue(node, &conn->path.local, &conn->path.remote, pkt);
     return sp_node_queue(node, &conn->path.local, &conn->path.remote, pkt);
 }
 
@@ -309,11 +326,9 @@ pump_ice(struct sp_node_conn *conn, sp_time now)
         }
     }
     while (sp_ice_agent_poll_transmit(conn->ice, &tx)) {
-        if (tx.via_relay)
-            continue; /* no allocation gave us a relay address, so none can be a base */
         if (tx.is_request)
             sp_node_stun_sent(&conn->node->tables, conn, tx.transaction_id, now);
-        sp_node_queue_bytes(conn->node, &tx.base, &tx.dst, sp_span(tx.bytes, tx.len));
+        sp_node_queue_bytes(conn->node, tx.via_relay, &tx.base, &tx.dst, sp_span(tx.bytes, tx.len));
     }
 }
 

@@ -13,6 +13,7 @@ struct input {
     struct sp_pkt *pkt;
     struct sp_span bytes;
     sp_time now;
+    bool via_relay; /* came through a channel; @meta is as seen from the relay */
 };
 
 static int
@@ -129,7 +130,11 @@ check_limits(const struct input *in)
                                 &n);
 
     if (r == SP_WG_COOKIE_REPLY) {
-        sp_node_queue_bytes(node, &in->meta->local, &in->meta->from, sp_span(reply, n));
+        sp_node_queue_bytes(node,
+                            in->via_relay,
+                            &in->meta->local,
+                            &in->meta->from,
+                            sp_span(reply, n));
         return drop(in, SP_DROP_WG_UNDER_LOAD, SP_E_LIMIT);
     }
     return r == 0 ? 0 : drop(in, wg_drop_reason(r), r);
@@ -269,12 +274,17 @@ sp_node_handle_datagram(struct sp_node *node,
                         struct sp_uuid *ret_peer,
                         struct sp_pkt **ret_inner)
 {
-    struct input in = { node, meta, pkt, sp_pkt_span(pkt), now };
+    struct sp_udp_meta seen = *meta;
+    struct input in = { .node = node, .meta = &seen, .pkt = pkt, .now = now };
+    enum sp_node_relay_input relay;
     int r;
 
     sp_assert(now >= node->now);
     node->now = now;
-    if (sp_node_relays_swallow(node, &meta->from, in.bytes))
+    relay = sp_node_relays_input(node, pkt, &seen, now);
+    in.via_relay = relay == SP_NODE_RELAY_PAYLOAD;
+    in.bytes = sp_pkt_span(pkt);
+    if (relay == SP_NODE_RELAY_CONSUMED)
         r = 0;
     else if (sp_stun_is_stun(in.bytes))
         r = handle_stun(&in);

@@ -9,6 +9,7 @@
 #include "engine/base/ring.h"
 #include "engine/ice/agent.h"
 #include "engine/node/node.h"
+#include "engine/turn/turn.h"
 #include "engine/wg/wg.h"
 
 #define SP_NODE_CANDIDATE_TIMEOUT  SP_SEC(10)
@@ -64,6 +65,8 @@ struct sp_node_conn {
     uint32_t index24;
     struct sp_ice_agent *ice;
     struct sp_wg_tunnel *wg;
+    struct sp_uuid relay; /* of the relay in use; it may be gone */
+    bool has_relay;
 
     enum sp_node_state state;
     struct sp_node_path path;
@@ -113,13 +116,19 @@ struct sp_node_heap {
     size_t cap;
 };
 
-/** struct sp_node_relays - the portal's list. No allocation is made yet. */
+/** struct sp_node_relay - what the portal said, and our allocation there */
+struct sp_node_relay {
+    struct sp_relay info;
+    struct sp_turn *turn;
+};
+
+/** struct sp_node_relays - the portal's list */
 struct sp_node_relays {
-    struct sp_relay *list;
+    struct sp_node_relay **list;
     size_t n;
     struct sp_ip previous[SP_NODE_PREVIOUS_RELAY_MAX]; /* late packets of these are swallowed */
     size_t previous_next;
-    bool told; /* that relays carry no traffic yet */
+    bool unassigned; /* some connection may have no relay */
 };
 
 struct sp_node {
@@ -149,8 +158,14 @@ int sp_node_queue(struct sp_node *node,
                   const struct sp_endpoint *local,
                   const struct sp_endpoint *remote,
                   struct sp_pkt *pkt);
-/** sp_node_queue_bytes() - a control datagram (Not-ECT); lost and counted when the pool is empty */
+/** sp_node_queue_unbound() - the same for traffic to relays: the system chooses the source */
+int sp_node_queue_unbound(struct sp_node *node,
+                          const struct sp_endpoint *remote,
+                          struct sp_pkt *pkt);
+/** sp_node_queue_bytes() - a control datagram (Not-ECT); lost and counted when the pool is empty
+ * @via_relay: @local is an address that a relay gave us */
 void sp_node_queue_bytes(struct sp_node *node,
+                         bool via_relay,
                          const struct sp_endpoint *local,
                          const struct sp_endpoint *remote,
                          struct sp_span bytes);
@@ -237,14 +252,60 @@ const struct sp_ice_timing *sp_node_active_timing(const struct sp_node *node);
 
 /** sp_node_conn_seed() - offer all our addresses to the agent; signal what is new, or @all */
 void sp_node_conn_seed(struct sp_node_conn *conn, bool all);
+/** sp_node_conn_offer() - one address that a relay told. Returns: true if it was adopted (and
+ * signalled) */
+bool sp_node_conn_offer(struct sp_node_conn *conn, const struct sp_ice_candidate *c);
+/** sp_node_conn_withdraw() - take out and signal the removal. Returns: false if it was not there */
+bool sp_node_conn_withdraw(struct sp_node_conn *conn,
+                           const struct sp_endpoint *addr,
+                           enum sp_ice_kind kind);
 
 /* ---- allocations.c --------------------------------------------------------------------------- */
 
+enum sp_node_relay_input {
+    SP_NODE_RELAY_NOT_MINE, /* go on with the datagram as it is */
+    SP_NODE_RELAY_CONSUMED, /* a relay's; nobody else must look at it */
+    SP_NODE_RELAY_PAYLOAD,  /* unwrapped: go on */
+};
+
+/** sp_node_relays_input() - step A of the demultiplexer; on PAYLOAD @pkt and @meta are as if the
+ * peer had sent to our relay address */
+enum sp_node_relay_input sp_node_relays_input(struct sp_node *node,
+                                              struct sp_pkt *pkt,
+                                              struct sp_udp_meta *meta,
+                                              sp_time now);
+/** sp_node_relay_owning() - the relay that gave us this address, or NULL */
+struct sp_node_relay *sp_node_relay_owning(const struct sp_node *node,
+                                           const struct sp_endpoint *relayed);
+/** sp_node_relay_of() - the connection's relay, NULL when it has none or it is gone */
+struct sp_node_relay *sp_node_relay_of(const struct sp_node_conn *conn);
+/** sp_node_relay_bind() - ask the connection's relay for a channel to @peer */
+void sp_node_relay_bind(struct sp_node_conn *conn, const struct sp_endpoint *peer, sp_time now);
+/** sp_node_relay_is_open() - can data go from @base to @peer now? If not, a channel is asked for */
+bool sp_node_relay_is_open(struct sp_node *node,
+                           const struct sp_endpoint *base,
+                           const struct sp_endpoint *peer,
+                           sp_time now);
+/** sp_node_relay_queue() - frame and queue; takes @pkt, which needs SP_CHANNEL_HEADER bytes of head
+ * room. Returns: 0, or negative: freed and counted */
+int sp_node_relay_queue(struct sp_node *node,
+                        const struct sp_endpoint *base,
+                        const struct sp_endpoint *peer,
+                        struct sp_pkt *pkt);
+void sp_node_relays_reset(struct sp_node *node, sp_time now);
+void sp_node_relays_handle_timeout(struct sp_node *node, sp_time now);
+/** sp_node_relays_collect() - free the dead ones; NO_RELAYS when the last one goes */
+void sp_node_relays_collect(struct sp_node *node, sp_time now);
+sp_time sp_node_relays_next_timeout(const struct sp_node *node);
+void sp_node_relays_done(struct sp_node *node);
+
+/* ---- migration.c ----------------------------------------------------------------------------- */
+
 /** sp_node_relays_usable() - relays that could carry traffic now */
 size_t sp_node_relays_usable(const struct sp_node *node);
-/** sp_node_relays_swallow() - step A of the demultiplexer for datagrams from the relay port: true
- * when the datagram is a relay's and must not be looked at further */
-bool sp_node_relays_swallow(const struct sp_node *node,
-                            const struct sp_endpoint *from,
-                            struct sp_span bytes);
-void sp_node_relays_done(struct sp_node *node);
+/** sp_node_rtt_threshold() - slower relays are not chosen; @n >= 1, reorders @rtts */
+sp_duration sp_node_rtt_threshold(sp_duration *rtts, size_t n);
+/** sp_node_conn_choose_relay() - the connection has none; stays so when there is none */
+void sp_node_conn_choose_relay(struct sp_node_conn *conn);
+/** sp_node_migrate() - a relay for every connection without one */
+void sp_node_migrate(struct sp_node *node, sp_time now);

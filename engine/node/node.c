@@ -98,6 +98,16 @@ sp_node_emit(struct sp_node *node,
     }
 }
 
+static int
+queue_transmit(struct sp_node *node, const struct sp_transmit *tx)
+{
+    if (sp_ring_push(&node->transmits, tx) == 0)
+        return 0;
+    sp_drops_add(node->config.drops, SP_DROP_QUEUE_FULL);
+    sp_pkt_free(tx->pkt);
+    return SP_E_LIMIT;
+}
+
 int
 sp_node_queue(struct sp_node *node,
               const struct sp_endpoint *local,
@@ -106,15 +116,20 @@ sp_node_queue(struct sp_node *node,
 {
     struct sp_transmit tx = { .dst = *remote, .has_src = true, .src = local->ip, .pkt = pkt };
 
-    if (sp_ring_push(&node->transmits, &tx) == 0)
-        return 0;
-    sp_drops_add(node->config.drops, SP_DROP_QUEUE_FULL);
-    sp_pkt_free(pkt);
-    return SP_E_LIMIT;
+    return queue_transmit(node, &tx);
+}
+
+int
+sp_node_queue_unbound(struct sp_node *node, const struct sp_endpoint *remote, struct sp_pkt *pkt)
+{
+    struct sp_transmit tx = { .dst = *remote, .pkt = pkt };
+
+    return queue_transmit(node, &tx);
 }
 
 void
 sp_node_queue_bytes(struct sp_node *node,
+                    bool via_relay,
                     const struct sp_endpoint *local,
                     const struct sp_endpoint *remote,
                     struct sp_span bytes)
@@ -126,7 +141,10 @@ sp_node_queue_bytes(struct sp_node *node,
         return;
     }
     pkt->ecn = 0;
-    (void)sp_node_queue(node, local, remote, pkt);
+    if (via_relay)
+        (void)sp_node_relay_queue(node, local, remote, pkt);
+    else
+        (void)sp_node_queue(node, local, remote, pkt);
 }
 
 bool
@@ -217,6 +235,7 @@ sp_node_upsert(struct sp_node *node,
             "connection %06x: new, %s",
             conn->index24,
             params->controlling ? "controlling" : "controlled");
+    sp_node_conn_choose_relay(conn);
     sp_node_conn_seed(conn, false);
     (void)sp_node_conn_settle(conn, now);
     return 0;
@@ -327,6 +346,7 @@ sp_node_reset(struct sp_node *node, sp_time now)
     sp_wg_limiter_done(&node->limiter);
     sp_wg_identity_done(&node->identity);
     new_identity(node);
+    sp_node_relays_reset(node, now);
     SP_INFO(node->config.log, NODE, "reset");
 }
 
@@ -338,18 +358,21 @@ sp_node_handle_timeout(struct sp_node *node, sp_time now)
     struct sp_node_conn *conn;
 
     tick(node, now);
+    sp_node_relays_handle_timeout(node, now);
     while ((conn = sp_node_heap_top(&node->heap)) && sp_time_due(conn->heap_at, now))
         (void)sp_node_conn_handle_timeout(conn, now);
+    sp_node_relays_collect(node, now);
     sp_node_stun_expire(&node->tables, now);
 }
 
 sp_time
 sp_node_next_timeout(const struct sp_node *node)
 {
+    sp_time at = sp_node_relays_next_timeout(node);
     const struct sp_node_conn *first;
 
     if (node->events.len || node->transmits.len)
         return 0;
     first = sp_node_heap_top(&node->heap);
-    return first ? first->heap_at : SP_TIME_NEVER;
+    return first ? sp_time_min(at, first->heap_at) : at;
 }

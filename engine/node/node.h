@@ -144,8 +144,8 @@ int sp_node_remove(struct sp_node *node, const struct sp_uuid *peer, sp_time now
  * each), make a new key pair and a new limiter. Relays and host addresses are kept. */
 void sp_node_reset(struct sp_node *node, sp_time now);
 
-/** sp_node_update_relays() - the portal's list changed; @removed and @added are borrowed. Relays
- * are stored but carry no traffic yet. Returns: 0, or SP_E_LIMIT (the rest was ignored) */
+/** sp_node_update_relays() - the portal's list changed; @removed and @added are borrowed. The
+ * others are asked whether they still live. Returns: 0, or SP_E_LIMIT (the rest was ignored) */
 int sp_node_update_relays(struct sp_node *node,
                           const struct sp_uuid *removed,
                           size_t n_removed,
